@@ -1,7 +1,7 @@
 """The first layer on a multi-head core, in simulation: generate one, then run it with the driver that a board runs.
 
     latte generate --core top --preset tiny --set cores=2 -o build/top
-    python examples/first_layer.py build/top
+    python examples/first_layer.py build/top [icarus | verilator]
 
 `first_layer` needs nothing but a driver: see docs/integration.md for the lines that make one on a board.
 """
@@ -69,9 +69,10 @@ def in_simulation(bench: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     from sim.top import runner as top_runner
 
-    if len(sys.argv) != 2:
-        sys.exit("usage: first_layer.py FOLDER, where latte generate --core top has written")
-    summary = top_runner.run_generated(Path(sys.argv[1]), "examples.first_layer:in_simulation")
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: first_layer.py FOLDER [SIMULATOR], where latte generate --core top has written")
+    folder, simulator = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else "verilator"
+    summary = top_runner.run_generated(folder, "examples.first_layer:in_simulation", simulator=simulator)
     for name, value in summary["result"].items():
         print(f"{name}: {value}")
     print(f"{summary['cycles']} clock cycles simulated")

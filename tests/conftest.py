@@ -10,7 +10,7 @@ LARGE_CORE = re.compile(r"\[(?:.*-)?(smollm2-135m|gpt2|deit-b16-384|minilm-stati
 """A test of one large core: its parameters name it."""
 
 SHARED = re.compile(
-    r"^(tests/(?:docs/test_integration_page|sim/test_native|sim/rtl/test_(?:corners|top_faults|top_decode))\.py)"
+    r"^(tests/(?:docs/test_integration_page|sim/test_native|sim/rtl/test_(?:corners|together|top_faults|top_decode))\.py)"
 )
 """Modules whose tests share what takes a minute to make."""
 

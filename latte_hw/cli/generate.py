@@ -11,7 +11,8 @@ from latte_hw.cli.options import ConfigOption, CoreOption, JsonOption, PresetOpt
 from latte_hw.config import Core, CoreConfig
 from latte_hw.config.loading import resolve_config
 from latte_hw.config.top import TopConfig
-from latte_hw.emit.packages.core_files import PURPOSES
+from latte_hw.emit.names import checked_name
+from latte_hw.emit.packages.core_files import CoreFiles
 
 
 def register(app: typer.Typer) -> None:
@@ -29,11 +30,21 @@ def generate(
     config: ConfigOption = None,
     settings: SetOption = None,
     core: CoreOption = Core.LATTE,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Top module, and what files and other modules begin with; without it latte_head, dense_head or "
+            "latte_top.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the Verilog of a configuration and a JSON file that describes it; for `top` also registers and packages."""
+    top = checked_name(name, core)
     chosen = resolve_config(preset, config, settings, core=core)
-    verilog, description, others = _emit(chosen, output)
+    verilog, description, others = _emit(chosen, output, top)
     lines = verilog.read_text().count("\n")
     if as_json:
         summary = {
@@ -42,6 +53,7 @@ def generate(
             "others": [str(path) for path in others],
             "lines": lines,
             "core": core.value,
+            "name": top,
             "config": chosen.model_dump(mode="json"),
             "config_sha256": chosen.sha256(),
         }
@@ -49,22 +61,23 @@ def generate(
         return
     typer.echo(f"{verilog}: {lines:,} lines of Verilog")
     typer.echo(f"{description}: configuration {chosen.sha256()[:12]}, ports and latencies")
+    purposes = CoreFiles(top).purposes
     for path in others:
-        typer.echo(f"{path}: {PURPOSES[path.name]}")
+        typer.echo(f"{path}: {purposes[path.name]}")
     fields = chosen.model_dump(mode="json")
     typer.echo("  " + ", ".join(f"{name}={value}" for name, value in fields.items()))
 
 
-def _emit(config: CoreConfig, output: Path) -> tuple[Path, Path, tuple[Path, ...]]:
+def _emit(config: CoreConfig, output: Path, name: str) -> tuple[Path, Path, tuple[Path, ...]]:
     """The Verilog, its description, and what else is written."""
     if isinstance(config, TopConfig):
         from latte_hw.emit.top import generate as emit_top
 
-        return emit_top(config, output)
+        return emit_top(config, output, name)
 
     from latte_hw.emit.head import generate as emit
 
-    emitted = emit(config, output)
+    emitted = emit(config, output, name=name)
     return emitted.verilog, emitted.description, ()
 
 

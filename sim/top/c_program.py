@@ -84,7 +84,7 @@ def layer(bench: TopBench, library: str, shape: dict[str, int]) -> dict[str, Any
     assert returned == 0, f"the program returned {returned}"
     assert out.tobytes() == expected["out"].astype(element).tobytes(), "the program's output is not golden's"
     for number, head in enumerate(tensors.tau_int):
-        threshold = bench.latte.registers.read(f"table[{number}].threshold")["threshold"]
+        threshold = bench.latte.registers.read(f"head_table[{number}].threshold")["threshold"]
         assert threshold == head, f"threshold {number} is {threshold}, not {head}"
     bench.transport.assert_nothing_left()
     kept = int(expected["counters"][:, 2].sum())

@@ -65,7 +65,7 @@ class CoreModel:
     def take(self, stream: str, packet: bytes) -> bool:
         """Offer a packet; whether it was taken."""
         heads = self.get("layer_heads")
-        kv_heads = heads["heads"] // max(1, heads["group"])
+        kv_heads = heads["heads"] // max(1, heads["group_size"])
         due = {"q": heads["heads"], "k": kv_heads, "v": kv_heads}
         if self.config.packets is Packets.LAYER:
             due = dict.fromkeys(due, 1)
@@ -109,9 +109,9 @@ class CoreModel:
         rows = np.zeros(q.shape, f"<i{params.widths.out_bytes}")
         for head in range(len(q)):
             result = HeadResult.empty(q.shape[1], *k.shape[1:])
-            scale = self.get(f"table[{head}].scale")
+            scale = self.get(f"head_table[{head}].scale")
             registers = HeadRegisters(
-                self.get(f"table[{head}].threshold")["threshold"], scale["mantissa"], scale["shift"]
+                self.get(f"head_table[{head}].threshold")["threshold"], scale["mantissa"], scale["shift"]
             )
             run_head(q[head], k[head // group], v[head // group], registers, offset, params, result)
             rows[head] = result.out

@@ -143,7 +143,7 @@ def misplaced_ends(bench: TopBench) -> dict[str, Any]:
 
 
 BUSY_WRITES: dict[str, dict[str, int]] = {
-    "layer_heads": {"heads": 2, "group": 1},
+    "layer_heads": {"heads": 2, "group_size": 1},
     "layer_lengths": {"n_queries": 1, "n_keys": 1},
     "causal_offset": {"offset": 3},
     "control": {"start": 1},

@@ -133,7 +133,7 @@ def with_table(bench: TopBench, layer: TensorFile) -> TensorFile:
     """The layer with the thresholds and softmax scales that the core's table holds."""
     heads = range(layer.heads)
     read = bench.latte.registers.read
-    thresholds = [read(f"table[{head}].threshold")["threshold"] for head in heads]
-    scales = [read(f"table[{head}].scale") for head in heads]
+    thresholds = [read(f"head_table[{head}].threshold")["threshold"] for head in heads]
+    scales = [read(f"head_table[{head}].scale") for head in heads]
     registers = np.array([[scale["mantissa"], scale["shift"]] for scale in scales])
     return replace(layer, tau_int=np.array(thresholds), softmax_scale=registers)

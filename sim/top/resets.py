@@ -58,7 +58,7 @@ def begin(bench: TopBench, layer: TensorFile, keep: int) -> None:
     """START the layer and queue its packets, without waiting for anything."""
     write = bench.latte.registers.write
     (heads, n_queries, _), (kv_heads, n_keys, _) = layer.q8.shape, layer.k8.shape
-    write("layer_heads", heads=heads, group=heads // kv_heads)
+    write("layer_heads", heads=heads, group_size=heads // kv_heads)
     write("layer_lengths", n_queries=n_queries, n_keys=n_keys)
     write("causal_offset", offset=layer.causal_offset if bench.config.causal else bench.config.max_keys)
     write("control", start=1, keep=keep if kv_heads <= bench.config.cores else 0)

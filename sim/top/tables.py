@@ -27,7 +27,7 @@ def written_behind_start(bench: TopBench, layers: int, draws: int) -> dict[str, 
     for _ in range(layers):
         if draw.random() < 0.5:
             write("layer_lengths", n_queries=4, n_keys=11)
-            write("layer_heads", heads=HEADS, group=3)  # does not divide: refused at the end of the check
+            write("layer_heads", heads=HEADS, group_size=3)  # does not divide: refused at the end of the check
             write("control", start=1)
             layer = rewritten(bench, layer, draw)
             while registers.read("status")["busy"]:
@@ -57,5 +57,5 @@ def rewritten(bench: TopBench, layer: TensorFile, draw: Random) -> TensorFile:
     tau = np.array(layer.tau_int)
     for head in draw.sample(range(HEADS), 3):
         tau[head] = draw.choice([0, 40, 100, 10_000]) % (bench.latte.params.widths.threshold_range[1] + 1)
-        bench.transport.write32(bench.latte.registers.view.address(f"table[{head}].threshold"), int(tau[head]))
+        bench.transport.write32(bench.latte.registers.view.address(f"head_table[{head}].threshold"), int(tau[head]))
     return replace(layer, tau_int=tau)

@@ -47,28 +47,30 @@ def _naturals() -> Iterator[int]:
         number += 1
 
 
-def reset_of(dut: Any) -> tuple[Any, bool]:
-    """The reset port of `latte_top`, and whether it is active high."""
-    return (dut.rst, True) if hasattr(dut, "rst") else (dut.aresetn, False)
+def reset_of(dut: Any, prefix: str = "") -> tuple[Any, bool]:
+    """The reset port of a core, and whether it is active high."""
+    active_high = hasattr(dut, f"{prefix}rst")
+    return getattr(dut, f"{prefix}rst" if active_high else f"{prefix}aresetn"), active_high
 
 
 class CocotbTransport:
-    """Registers and streams of `latte_top`; see :class:`latte_hw.driver.transport.InterruptTransport`.
+    """Registers and streams of a multi-head core; see :class:`latte_hw.driver.transport.InterruptTransport`.
 
-    `idle` is the pace of what is sent, requests to the registers too; `stall` that of what is taken.
+    `idle` is the pace of what is sent, requests to the registers too; `stall` that of what is taken. The core's ports
+    begin with `prefix`, all but the clock.
     """
 
     by_irq = False
     """Whether a wait ends when `irq` is high, or after `LONGEST_WAIT_CYCLES`; otherwise after `WAIT_CYCLES`."""
 
-    def __init__(self, dut: Any, idle: str = "none", stall: str = "none", seed: int = 0) -> None:
-        self._clock, self._irq = dut.clk, dut.irq
-        self._reset, self._active_high = reset_of(dut)
-        ends = (dut.clk, *reset_of(dut))
-        self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *ends)
-        ports = {name: AxiStreamBus.from_prefix(dut, f"s_axis_{name}") for name in INPUTS}
+    def __init__(self, dut: Any, idle: str = "none", stall: str = "none", seed: int = 0, prefix: str = "") -> None:
+        self._clock, self._irq = dut.clk, getattr(dut, f"{prefix}irq")
+        self._reset, self._active_high = reset_of(dut, prefix)
+        ends = (dut.clk, self._reset, self._active_high)
+        self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, f"{prefix}s_axil"), *ends)
+        ports = {name: AxiStreamBus.from_prefix(dut, f"{prefix}s_axis_{name}") for name in INPUTS}
         self.sources = {name: AxiStreamSource(port, *ends) for name, port in ports.items()}
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_o"), *ends)
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, f"{prefix}m_axis_o"), *ends)
         write, read = self.bus.write_if, self.bus.read_if
         channels = {"aw": write.aw_channel, "w": write.w_channel, "ar": read.ar_channel} | self.sources
         for name, port in channels.items():

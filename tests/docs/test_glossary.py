@@ -73,6 +73,7 @@ WORDS = [
         "don't care",
         "void until valid",
         "static void start_layer(int x), void (*wait)(void), ctypes.c_void_p",
+        exempt=("latte_hw/emit/keywords.py",),
     ),
     Word(r"hold[- _]?ups?(?! to)", "back-pressure, idle cycles", "hold-ups", "as they hold up to two"),
     Word(r"h(?:olds|eld|olding)[ _]up(?! to)", "stalls, stalled", "never held up", "holds up to two keys"),

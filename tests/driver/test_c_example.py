@@ -52,14 +52,14 @@ def test_it_writes_the_registers_of_a_layer(program: Path) -> None:
     assert (code, errors) == (0, "")
     view = RegisterView(top_registers(CONFIG))
     expected = {
-        "layer_heads": view.pack("layer_heads", {"heads": 9, "group": 3}),
+        "layer_heads": view.pack("layer_heads", {"heads": 9, "group_size": 3}),
         "layer_lengths": view.pack("layer_lengths", {"n_queries": 7, "n_keys": 40}),
         "causal_offset": view.pack("causal_offset", {"offset": 33}),
         "control": view.pack("control", {"start": 1}),
     }
     for head in range(9):
-        expected[f"table[{head}].threshold"] = view.pack("table[0].threshold", {"threshold": 40})
-        expected[f"table[{head}].scale"] = view.pack("table[0].scale", {"mantissa": 40000, "shift": 17})
+        expected[f"head_table[{head}].threshold"] = view.pack("head_table[0].threshold", {"threshold": 40})
+        expected[f"head_table[{head}].scale"] = view.pack("head_table[0].scale", {"mantissa": 40000, "shift": 17})
     assert written == expected
 
 

@@ -434,10 +434,10 @@ def test_words_are_copied_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ((-1, 1, 1), r"table\[1\]\.threshold\.threshold must be from 0 to \d+, not -1"),
-        ((1 << 20, 1, 1), r"table\[1\]\.threshold\.threshold must be from 0 to \d+, not 1048576"),
-        ((1, 1 << 16, 1), r"table\[1\]\.scale\.mantissa must be from 0 to 65535, not 65536"),
-        ((1, 1, -1), r"table\[1\]\.scale\.shift must be from 0 to 63, not -1"),
+        ((-1, 1, 1), r"head_table\[1\]\.threshold\.threshold must be from 0 to \d+, not -1"),
+        ((1 << 20, 1, 1), r"head_table\[1\]\.threshold\.threshold must be from 0 to \d+, not 1048576"),
+        ((1, 1 << 16, 1), r"head_table\[1\]\.scale\.mantissa must be from 0 to 65535, not 65536"),
+        ((1, 1, -1), r"head_table\[1\]\.scale\.shift must be from 0 to 63, not -1"),
         ((1.5, 1, 1), r"register of head 1 must be an integer, not 1\.5"),
         ((float("nan"), 1, 1), "register of head 1 must be an integer, not nan"),
         (("1", 1, 1), "register of head 1 must be an integer, not '1'"),

@@ -8,6 +8,7 @@ from latte_hw.config import CoreConfig, DenseConfig, Dot, LatteConfig, Reuse
 from latte_hw.config.top import TopConfig
 from latte_hw.emit import head as emit
 from latte_hw.emit import top as emit_top
+from latte_hw.emit.packages.core_files import TOP
 from latte_hw.system.top import LatteTop
 
 SMALL = LatteConfig(head_dim=8, max_keys=32, keys_per_cycle=2)
@@ -50,4 +51,4 @@ def test_the_system_around_the_heads_multiplies_nothing():
     config = TopConfig(head_dim=12, max_keys=32, keys_per_cycle=2, cores=2)
     top = LatteTop(config)
     described = emit_top.describe(top)["dsp_products"]
-    assert multiplications(emit_top.to_verilog(top), emit_top.TOP) == sum(one["count"] for one in described) == 2 * 13
+    assert multiplications(emit_top.to_verilog(top), TOP) == sum(one["count"] for one in described) == 2 * 13

@@ -4,30 +4,31 @@ import math
 
 from latte_hw.config import Rule
 from latte_hw.config.top import TopConfig
-from latte_hw.emit.packages import core_files as names
+from latte_hw.emit.names import ENTRY_ENDING
+from latte_hw.emit.packages.core_files import CoreFiles, heading
 from latte_hw.emit.packages.templates import render
-from latte_hw.emit.registers.exports import HEADER_NAME, table_notes
+from latte_hw.emit.registers.exports import include_guard, table_notes
 from latte_hw.params import SCALE_SHIFT_BITS, HeadParams
 from latte_hw.system.csr.model import RegisterMap
 
 
-def c_functions(config: TopConfig, registers: RegisterMap) -> str:
+def c_functions(config: TopConfig, files: CoreFiles, registers: RegisterMap) -> str:
     """Text of a header that needs the register header only.
 
     Its function gives what :meth:`HeadParams.threshold_register` and :meth:`HeadParams.softmax_scale_register` give, to
     the last bit where `double` is IEEE 754's: the same operations in the same order.
     """
-    params, table = HeadParams(config), registers.block("table")
+    params, table = HeadParams(config), registers.block("head_table")
     low, high = params.widths.threshold_range
     static = config.rule is Rule.STATIC
     return render(
         "latte_program.h",
         {
-            "heading": names.heading(config, "C functions"),
+            "heading": heading(config, "C functions"),
             "notes": table_notes(registers),
-            "guard": f"{registers.name.upper()}_PROGRAM_H",
-            "header": HEADER_NAME,
-            "name": registers.name,
+            "guard": include_guard(files.functions, registers),
+            "header": files.header,
+            "entry": f"{registers.name}{ENTRY_ENDING}",
             "block": table.name,
             "macro": f"{registers.name}__{table.name}".upper(),
             "root": repr(math.sqrt(config.head_dim)),

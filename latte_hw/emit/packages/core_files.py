@@ -1,40 +1,133 @@
-"""Names of the files that a multi-head core comes in, and what each is for."""
+"""Names of a multi-head core, and of the files that it comes in, with what each is for."""
 
 from dataclasses import dataclass
 
 from latte_hw import __version__
+from latte_hw.config import Core
 from latte_hw.config.top import TopConfig
-from latte_hw.emit.registers.exports import HEADER_NAME, IPXACT_NAME, RDL_NAME
+from latte_hw.emit.names import DEFAULT_NAMES, FAMILY, TESTBENCH_ENDING, WRAPPER_ENDING
+from latte_hw.emit.registers.exports import header_name, ipxact_name, rdl_name
 
-TOP = "latte_top"
-"""The top module, and the stem of its files."""
+TOP = DEFAULT_NAMES[Core.TOP]
+"""The top module that nobody has named."""
 
-IP_TOP = "latte_top_ip"
-TESTBENCH = "latte_top_tb"
-VERILOG_NAME, DESCRIPTION_NAME = f"{TOP}.v", f"{TOP}.json"
-WRAPPER_NAME, TESTBENCH_NAME = f"{IP_TOP}.v", f"{TESTBENCH}.v"
-LINT_NAME, FUSESOC_NAME, VIVADO_NAME, MANIFEST_NAME = f"{TOP}.vlt", f"{TOP}.core", "package_ip.tcl", "manifest.json"
-
-FUNCTIONS_NAME = "latte_program.h"
-
-VENDOR, LIBRARY = "latte-hw", "latte"
+VENDOR = "latte-hw"
 """Of the names that FuseSoC, IP-XACT and Vivado know the core by."""
 
-PURPOSES = {
-    VERILOG_NAME: "the core",
-    DESCRIPTION_NAME: "configuration, ports and latencies",
-    RDL_NAME: "registers, SystemRDL",
-    HEADER_NAME: "registers, C header",
-    IPXACT_NAME: "registers, IP-XACT",
-    FUNCTIONS_NAME: "C functions that compute the words of a head's registers",
-    WRAPPER_NAME: "the core with the attributes that Vivado finds its interfaces by",
-    TESTBENCH_NAME: "self-checking testbench, a small layer with a known answer",
-    LINT_NAME: "what Verilator may say of the core, and why",
-    FUSESOC_NAME: "FuseSoC core, targets default, lint and sim",
-    VIVADO_NAME: "packages the core for Vivado's IP catalogue",
-    MANIFEST_NAME: "hash of every file, versions of the tools",
-}
-"""Every file that `latte generate --core top` writes, in that order."""
+CONFIGURATION_DIGITS = 8
+"""Hexadecimal digits of the configuration's hash in those names."""
+
+
+@dataclass(frozen=True)
+class CoreFiles:
+    """Everything that follows from the name of the top module: files of two names may lie in one folder."""
+
+    top: str = TOP
+
+    @property
+    def wrapper_module(self) -> str:
+        return f"{self.top}{WRAPPER_ENDING}"
+
+    @property
+    def testbench_module(self) -> str:
+        return f"{self.top}{TESTBENCH_ENDING}"
+
+    @property
+    def registers(self) -> str:
+        """Of the register map: SystemRDL's addrmap, and what types and macros of the C header begin with."""
+        return FAMILY if self.top == TOP else self.top
+
+    @property
+    def verilog(self) -> str:
+        return f"{self.top}.v"
+
+    @property
+    def description(self) -> str:
+        return f"{self.top}.json"
+
+    @property
+    def rdl(self) -> str:
+        return rdl_name(self.registers)
+
+    @property
+    def header(self) -> str:
+        return header_name(self.registers)
+
+    @property
+    def ipxact(self) -> str:
+        return ipxact_name(self.registers)
+
+    @property
+    def functions(self) -> str:
+        return f"{self.registers}_program.h"
+
+    @property
+    def wrapper(self) -> str:
+        return f"{self.wrapper_module}.v"
+
+    @property
+    def testbench(self) -> str:
+        return f"{self.testbench_module}.v"
+
+    @property
+    def lint(self) -> str:
+        return f"{self.top}.vlt"
+
+    @property
+    def fusesoc(self) -> str:
+        return f"{self.top}.core"
+
+    @property
+    def vivado(self) -> str:
+        return "package_ip.tcl" if self.top == TOP else f"{self.top}_ip.tcl"
+
+    @property
+    def vivado_folder(self) -> str:
+        """Where Vivado's script puts the IP, unless it is told otherwise."""
+        return "vivado_ip" if self.top == TOP else f"{self.top}_vivado_ip"
+
+    @property
+    def manifest(self) -> str:
+        return "manifest.json" if self.top == TOP else f"{self.top}.manifest.json"
+
+    @property
+    def purposes(self) -> dict[str, str]:
+        """Every file that `latte generate --core top` writes, in that order, and what it is for."""
+        return {
+            self.verilog: "the core",
+            self.description: "configuration, ports and latencies",
+            self.rdl: "registers, SystemRDL",
+            self.header: "registers, C header",
+            self.ipxact: "ports, bus interfaces, files and registers, IP-XACT",
+            self.functions: "C functions that compute the words of a head's registers",
+            self.wrapper: "the core with the attributes that Vivado finds its interfaces by",
+            self.testbench: "self-checking testbench, a small layer with a known answer",
+            self.lint: "what Verilator may say of the core, and why",
+            self.fusesoc: "FuseSoC core, targets default, lint and sim",
+            self.vivado: "packages the core for Vivado's IP catalogue",
+            self.manifest: "hash of every file, versions of the tools",
+        }
+
+
+@dataclass(frozen=True)
+class Vlnv:
+    """Vendor, library, name and version: what FuseSoC, IP-XACT and Vivado tell cores apart by.
+
+    The library has the configuration in it, so that two configurations of one name are two cores to them: FuseSoC
+    would simulate the first for the second, and Vivado show one of both.
+    """
+
+    vendor: str
+    library: str
+    name: str
+    version: str = __version__
+
+    @classmethod
+    def of(cls, config: TopConfig, files: CoreFiles) -> "Vlnv":
+        return cls(VENDOR, f"{FAMILY}_{config.sha256()[:CONFIGURATION_DIGITS]}", files.top)
+
+    def __str__(self) -> str:
+        return f"{self.vendor}:{self.library}:{self.name}:{self.version}"
 
 
 @dataclass(frozen=True)

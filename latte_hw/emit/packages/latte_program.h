@@ -15,11 +15,11 @@
 typedef struct {
     uint32_t threshold;
     uint32_t scale;
-} @{name}_entry_t;
+} @{entry}_t;
 
 // Computes them. Returns 0; or -1, and leaves *entry as it is: tau must be @{tau_range}, and both steps above 0
 // and finite.
-static inline int @{name}_entry(double tau, double scale_q, double scale_k, @{name}_entry_t *entry) {
+static inline int @{entry}(double tau, double scale_q, double scale_k, @{entry}_t *entry) {
     const double root = @{root};  // of head_dim
     const double step = scale_q * scale_k * @{estimate_unit}.0;
     const double steps = tau * root / step;

@@ -6,10 +6,11 @@
 // hidden. Identity, configuration, refused addresses, a refused START, counters, errors and irq are checked, too. It is a
 // check that the core is whole and connected, not the proof that it is right: that is the project's own comparison with
 // the golden model.
+//
+// What it drives changes at falling edges of the clock, and what it samples was stored at the rising edge before: so no
+// simulator can order its events in a way that matters. It is Verilog-2005 and means the same as SystemVerilog.
 
-`timescale 1ns / 1ps
-
-module latte_top_tb;
+module @{testbench};
   localparam HEAD_DIM = @{head_dim};
   localparam BEAT = @{stream_bytes};  // bytes
   localparam OUT_BYTES = @{out_bytes};  // of an element
@@ -35,7 +36,7 @@ module latte_top_tb;
 
   reg clk = 0;
   reg in_reset = 1;
-  always #5 clk = ~clk;
+  always #5 clk = ~clk;  // of whatever unit: no file of the core has a timescale
 
   task fail;
     input [8*40-1:0] what;
@@ -54,6 +55,14 @@ module latte_top_tb;
       checks = checks + 1;
       if (got !== expected) fail(what, where, expected, got);
     end
+  endtask
+
+  task check_bit;
+    input [8*40-1:0] what;
+    input integer where;
+    input expected;
+    input got;
+    check(what, where, {31'b0, expected}, {31'b0, got});
   endtask
 
   // --- the core -----------------------------------------------------------------------------------------------------
@@ -122,33 +131,39 @@ module latte_top_tb;
 
   // --- registers ----------------------------------------------------------------------------------------------------
 
-  reg address_waits, data_waits;
+  // Transfers of the rising edge before.
+  reg aw_moved = 0, w_moved = 0, b_moved = 0, ar_moved = 0, r_moved = 0;
+  reg [1:0] b_response = 0, r_response = 0;
+  reg [31:0] r_word = 0;
 
+  always @(posedge clk) begin
+    aw_moved <= awvalid && awready;
+    w_moved <= wvalid && wready;
+    b_moved <= bvalid;
+    b_response <= bresp;
+    ar_moved <= arvalid && arready;
+    r_moved <= rvalid;
+    r_response <= rresp;
+    r_word <= rdata;
+  end
+
+  // From one falling edge to another, as `read`.
   task write;
-    input [ADDRESS_BITS-1:0] address;
+    input [31:0] address;
     input [31:0] data;
     input [1:0] response;
     begin
-      awaddr <= address;
-      wdata <= data;
-      awvalid <= 1;
-      wvalid <= 1;
-      address_waits = 1;
-      data_waits = 1;
-      while (address_waits || data_waits) begin
-        @(posedge clk);
-        if (address_waits && awready) begin
-          address_waits = 0;
-          awvalid <= 0;
-        end
-        if (data_waits && wready) begin
-          data_waits = 0;
-          wvalid <= 0;
-        end
+      awaddr = address[ADDRESS_BITS-1:0];
+      wdata = data;
+      awvalid = 1;
+      wvalid = 1;
+      while (awvalid || wvalid) begin
+        @(negedge clk);
+        if (aw_moved) awvalid = 0;
+        if (w_moved) wvalid = 0;
       end
-      @(posedge clk);
-      while (!bvalid) @(posedge clk);
-      check("response to a write at", address, response, bresp);
+      while (!b_moved) @(negedge clk);
+      check("response to a write at", address, {30'b0, response}, {30'b0, b_response});
     end
   endtask
 
@@ -156,23 +171,22 @@ module latte_top_tb;
 
   // Into `word`.
   task read;
-    input [ADDRESS_BITS-1:0] address;
+    input [31:0] address;
     input [1:0] response;
     begin
-      araddr <= address;
-      arvalid <= 1;
-      @(posedge clk);
-      while (!arready) @(posedge clk);
-      arvalid <= 0;
-      @(posedge clk);
-      while (!rvalid) @(posedge clk);
-      check("response to a read at", address, response, rresp);
-      word = rdata;
+      araddr = address[ADDRESS_BITS-1:0];
+      arvalid = 1;
+      @(negedge clk);
+      while (!ar_moved) @(negedge clk);
+      arvalid = 0;
+      while (!r_moved) @(negedge clk);
+      check("response to a read at", address, {30'b0, response}, {30'b0, r_response});
+      word = r_word;
     end
   endtask
 
   task check_register;
-    input [ADDRESS_BITS-1:0] address;
+    input [31:0] address;
     input [31:0] expected;
     begin
       read(address, OKAY);
@@ -206,9 +220,9 @@ module latte_top_tb;
   endfunction
 
   // 64 or 65, or -64, by a bit of a code that no two pairs of a head share and that is never 0.
-  function signed [7:0] key;
+  function integer key;
     input integer head, row, element;
-    reg [7:0] code;
+    reg [31:0] code;
     begin
       code = 2 * (37 * (row / 2) + 11 * head) + 1;
       key = code[element%8] ? 64 : -64;
@@ -217,13 +231,13 @@ module latte_top_tb;
   endfunction
 
   // Any byte, but with a lowest bit that both keys of a pair share: their mean is a whole number.
-  function signed [7:0] value;
+  function integer value;
     input integer head, row, element;
-    reg [7:0] high, low;
+    reg [31:0] high, low;
     begin
       high = 89 * head + 53 * row + 31 * element + row * element;
       low = head + row / 2 + element;
-      value = {high[6:0], low[0]};
+      value = {{25{high[6]}}, high[5:0], low[0]};
     end
   endfunction
 
@@ -240,16 +254,21 @@ module latte_top_tb;
   // A byte of a packet, q being stream 0, k 1 and v 2; 0 behind its end.
   function [7:0] packet_byte;
     input integer stream, head, index, size;
+    integer number;
     begin
-      packet_byte = 0;
+      number = 0;
       if (index < size && stream == 0)
-        packet_byte = key(head / GROUP, 2 * pair_of(head, index / HEAD_DIM), index % HEAD_DIM);
-      if (index < size && stream == 1) packet_byte = key(head, index / HEAD_DIM, index % HEAD_DIM);
-      if (index < size && stream == 2) packet_byte = value(head, index / HEAD_DIM, index % HEAD_DIM);
+        number = key(head / GROUP, 2 * pair_of(head, index / HEAD_DIM), index % HEAD_DIM);
+      if (index < size && stream == 1) number = key(head, index / HEAD_DIM, index % HEAD_DIM);
+      if (index < size && stream == 2) number = value(head, index / HEAD_DIM, index % HEAD_DIM);
+      packet_byte = number[7:0];
     end
   endfunction
 
   integer layer = 0;
+
+  reg [2:0] in_moved = 0;
+  always @(posedge clk) in_moved <= in_valid & in_ready;
 
   genvar stream;
   generate
@@ -263,17 +282,17 @@ module latte_top_tb;
           wait (layer == round);
           for (head = 0; head < PACKETS; head = head + JOINED)
             for (first = 0; first < JOINED * SIZE; first = first + BEAT) begin
-              while ($random(seed) % 4 == 0) @(posedge clk);
+              while ($random(seed) % 4 == 0) @(negedge clk);
               for (lane = 0; lane < BEAT; lane = lane + 1) begin
-                in_data[8*(stream*BEAT+lane)+:8] <= packet_byte(stream, head + (first + lane) / SIZE,
+                in_data[8*(stream*BEAT+lane)+:8] = packet_byte(stream, head + (first + lane) / SIZE,
                   (first + lane) % SIZE, first + lane < JOINED * SIZE ? SIZE : 0);
-                in_keep[stream*BEAT+lane] <= first + lane < JOINED * SIZE;
+                in_keep[stream*BEAT+lane] = first + lane < JOINED * SIZE;
               end
-              in_last[stream] <= first + BEAT >= JOINED * SIZE;
-              in_valid[stream] <= 1;
-              @(posedge clk);
-              while (!in_ready[stream]) @(posedge clk);
-              in_valid[stream] <= 0;
+              in_last[stream] = first + BEAT >= JOINED * SIZE;
+              in_valid[stream] = 1;
+              @(negedge clk);
+              while (!in_moved[stream]) @(negedge clk);
+              in_valid[stream] = 0;
             end
         end
     end
@@ -283,27 +302,40 @@ module latte_top_tb;
   localparam OUT_SIZE = OUT_JOINED * OUT_HEAD_SIZE;
   integer out_head = 0, out_first = 0, out_lane, out_index;
   reg signed [31:0] out_element;
+  reg [7:0] out_byte;
+
+  reg out_moved = 0, sampled_last = 0;
+  reg [8*BEAT-1:0] sampled_data = 0;
+  reg [BEAT-1:0] sampled_keep = 0;
 
   always @(posedge clk) begin
-    out_ready <= $random(seed) % 4 != 0;
-    if (out_valid && out_ready) begin
+    out_moved <= out_valid && out_ready;
+    sampled_data <= out_data;
+    sampled_keep <= out_keep;
+    sampled_last <= out_last;
+  end
+
+  always @(negedge clk) begin
+    out_ready = $random(seed) % 4 != 0;
+    if (out_moved) begin
       if (out_head >= HEADS) fail("output packet", out_head, 0, 1);
       for (out_lane = 0; out_lane < BEAT; out_lane = out_lane + 1) begin
         out_index = out_first + out_lane;
-        check("tkeep of output byte", out_index, out_index < OUT_SIZE, out_keep[out_lane]);
+        check_bit("tkeep of output byte", out_index, out_index < OUT_SIZE, sampled_keep[out_lane]);
         out_element = expected_output(out_head + out_index / OUT_HEAD_SIZE,
           out_index % OUT_HEAD_SIZE / OUT_BYTES / HEAD_DIM, out_index / OUT_BYTES % HEAD_DIM);
         out_element = out_element >>> 8 * (out_index % OUT_BYTES);
-        if (out_index < OUT_SIZE) check("output byte", out_index, out_element[7:0], out_data[8*out_lane+:8]);
+        out_byte = sampled_data[8*out_lane+:8];
+        if (out_index < OUT_SIZE) check("output byte", out_index, {24'b0, out_element[7:0]}, {24'b0, out_byte});
       end
-      check("tlast of output packet", out_head, out_first + BEAT >= OUT_SIZE, out_last);
-      out_head = out_last ? out_head + OUT_JOINED : out_head;
-      out_first = out_last ? 0 : out_first + BEAT;
+      check_bit("tlast of output packet", out_head, out_first + BEAT >= OUT_SIZE, sampled_last);
+      out_head = sampled_last ? out_head + OUT_JOINED : out_head;
+      out_first = sampled_last ? 0 : out_first + BEAT;
     end
   end
 
   initial begin
-    repeat (LONGEST_WAIT) @(posedge clk);
+    repeat (LONGEST_WAIT) @(negedge clk);
     fail("output packets after too many cycles:", LONGEST_WAIT, HEADS, out_head);
   end
 
@@ -325,15 +357,15 @@ module latte_top_tb;
       write(@{layer_heads}, HEADS | GROUP << 16, OKAY);
       write(@{layer_lengths}, QUERIES | KEYS << 16, OKAY);
       write(@{causal_offset}, OFFSET, OKAY);
-      check("irq before layer", layer, 0, irq);
+      check_bit("irq before layer", layer, 0, irq);
       layer = layer + 1;
       write(@{control}, 1, OKAY);
-      while (irq !== 1) @(posedge clk);
+      while (irq !== 1) @(negedge clk);
       check_register(@{status}, 32'b110);  // done, idle
       check_register(@{errors}, 0);
       check_register(@{irq_status}, 1);
       write(@{irq_status}, 1, OKAY);
-      check("irq after layer", layer, 0, irq);
+      check_bit("irq after layer", layer, 0, irq);
       check("output packets of layer", layer, HEADS, out_head);
       out_head = 0;
       write(@{control}, 1 << 4, OKAY);  // snapshot of the counters
@@ -344,9 +376,9 @@ module latte_top_tb;
   endtask
 
   initial begin
-    repeat (8) @(posedge clk);
-    in_reset <= 0;
-    repeat (2) @(posedge clk);
+    repeat (8) @(negedge clk);
+    in_reset = 0;
+    repeat (2) @(negedge clk);
 
 @{constants}
     read(@{hole}, SLVERR);

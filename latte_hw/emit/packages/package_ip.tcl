@@ -1,11 +1,11 @@
 @{heading}
-#   vivado -mode batch -source package_ip.tcl [-tclargs FOLDER]
+#   vivado -mode batch -source @{script} [-tclargs FOLDER]
 #
-# FOLDER, vivado_ip beside this script unless given, gets the IP: add it to a project's `ip_repo_paths`. A project for
+# FOLDER, @{folder} beside this script unless given, gets the IP: add it to a project's `ip_repo_paths`. A project for
 # packaging lies in FOLDER/project meanwhile; it may be removed.
 
 set here [file dirname [file normalize [info script]]]
-set folder [file join $here vivado_ip]
+set folder [file join $here @{folder}]
 if {[info exists argv] && [llength $argv] > 0} {
     set folder [file normalize [lindex $argv 0]]
 }
@@ -31,7 +31,7 @@ set_property description {Attention with threshold-pruned keys. Configuration sh
 set_property supported_families {} $core
 set_property auto_family_support_level level_2 $core
 
-# An interface that the attributes in @{ip_top}.v have led Vivado to is completed, one that it has missed is added.
+# An interface that the attributes in @{wrapper} have led Vivado to is completed, one that it has missed is added.
 proc interface {name mode type abstraction ports parameters} {
     global core
     set bus [ipx::get_bus_interfaces -quiet $name -of_objects $core]

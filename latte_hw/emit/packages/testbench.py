@@ -2,7 +2,7 @@
 
 from latte_hw.config import Rule, Split
 from latte_hw.config.top import Packets, Reset, TopConfig
-from latte_hw.emit.packages import core_files as names
+from latte_hw.emit.packages.core_files import CoreFiles, heading
 from latte_hw.emit.packages.templates import render
 from latte_hw.params import SCALE_MANTISSA_BITS, HeadParams
 from latte_hw.system.csr.model import Access, RegisterMap
@@ -20,7 +20,7 @@ REGISTERS = (
 """Registers whose addresses the template needs."""
 
 
-def testbench(config: TopConfig, registers: RegisterMap) -> str:
+def testbench(config: TopConfig, files: CoreFiles, registers: RegisterMap) -> str:
     """Verilog of the testbench, which ends with PASS, or with $fatal and what differed.
 
     A layer has two query heads per K/V head, one K/V head more than there are cores, some beats of keys with a
@@ -31,12 +31,13 @@ def testbench(config: TopConfig, registers: RegisterMap) -> str:
     high = [element + rounding >> params.widths.low_bits for element in (64, 65)]
     error = {field.name: field for field in registers.register("errors").fields}
     active_low = config.reset is Reset.ARESETN
-    table = registers.block("table")
-    addresses = {name: _hex(registers, registers.register(name).offset) for name in REGISTERS}
+    table = registers.block("head_table")
+    addresses = {name: _hex(registers.register(name).offset) for name in REGISTERS}
     return render(
         "latte_top_tb.v",
         {
-            "heading": names.heading(config, "testbench"),
+            "heading": heading(config, "testbench"),
+            "testbench": files.testbench_module,
             "head_dim": config.head_dim,
             "stream_bytes": config.stream_bytes,
             "out_bytes": params.widths.out_bytes,
@@ -52,26 +53,26 @@ def testbench(config: TopConfig, registers: RegisterMap) -> str:
             "steep": STEEP,
             "length_zero": f"32'h{error['length_zero'].mask << error['length_zero'].lsb:x}",
             "address_bits": registers.address_bits,
-            "ip_top": names.IP_TOP,
+            "ip_top": files.wrapper_module,
             "reset": config.reset.value,
             "reset_value": "~in_reset" if active_low else "in_reset",
             "constants": _constant_checks(registers),
-            "hole": _hex(registers, _address_without_register(registers)),
-            "table": _hex(registers, table.offset),
+            "hole": _hex(_address_without_register(registers)),
+            "table": _hex(table.offset),
             "table_stride": table.stride,
             **addresses,
         },
     )
 
 
-def _hex(registers: RegisterMap, address: int) -> str:
-    return f"{registers.address_bits}'h{address:x}"
+def _hex(address: int) -> str:
+    return f"32'h{address:x}"
 
 
 def _constant_checks(registers: RegisterMap) -> str:
     constant = [r for r in registers.registers if all(field.access is Access.CONSTANT for field in r.fields)]
     return "".join(
-        f"    check_register({_hex(registers, register.offset)}, 32'h{register.reset:08x});  // {register.name}\n"
+        f"    check_register({_hex(register.offset)}, 32'h{register.reset:08x});  // {register.name}\n"
         for register in constant
     )
 

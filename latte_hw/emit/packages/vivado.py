@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from latte_hw import __version__
 from latte_hw.config.top import TopConfig
-from latte_hw.emit.packages import core_files as names
-from latte_hw.emit.packages.core_files import Port
+from latte_hw.emit.packages.core_files import CoreFiles, Port, Vlnv, heading
 from latte_hw.emit.packages.interfaces import Interface, interfaces
 from latte_hw.emit.packages.templates import render
 from latte_hw.system.csr.model import RegisterMap
 
 
-def ip_wrapper(config: TopConfig, ports: Sequence[Port]) -> str:
-    """Verilog of `latte_top_ip`: the ports of `latte_top` under the same names, with the attributes of UG994.
+def ip_wrapper(config: TopConfig, files: CoreFiles, ports: Sequence[Port]) -> str:
+    """Verilog of the wrapper: the ports of the core under the same names, with the attributes of UG994.
 
     With them "Add Module" of a block design finds the interfaces, too. A wrapper, because Yosys lists ports between
     the core's wires, while this is the form that the manual shows.
@@ -21,9 +19,9 @@ def ip_wrapper(config: TopConfig, ports: Sequence[Port]) -> str:
     declarations = ",\n".join(_declaration(owners[port.name], port) for port in ports)
     connections = ",\n".join(f"    .{port.name}({port.name})" for port in ports)
     return (
-        f"{names.heading(config, 'wrapper for Vivado')}\n"
-        f"module {names.IP_TOP} (\n{declarations}\n);\n"
-        f"  {names.TOP} core (\n{connections}\n  );\n"
+        f"{heading(config, 'wrapper for Vivado')}\n"
+        f"module {files.wrapper_module} (\n{declarations}\n);\n"
+        f"  {files.top} core (\n{connections}\n  );\n"
         f"endmodule\n"
     )
 
@@ -38,24 +36,28 @@ def _declaration(owner: Interface, port: Port) -> str:
     return "\n".join([*lines, f"  {'input' if port.is_input else 'output'} wire {bits}{port.name}"])
 
 
-def packaging_script(config: TopConfig, registers: RegisterMap, ports: Iterable[Port]) -> str:
+def packaging_script(config: TopConfig, files: CoreFiles, registers: RegisterMap, ports: Iterable[Port]) -> str:
     """Tcl for Vivado in batch mode: makes an IP with its interfaces and the memory map of the registers.
 
     It was run with Vivado's commands mocked, not with Vivado.
     """
-    major, minor, patch = __version__.split(".")[:3]
+    vlnv = Vlnv.of(config, files)
+    major, minor, patch = vlnv.version.split(".")[:3]
     return render(
         "package_ip.tcl",
         {
-            "heading": names.heading(config, "packaging for Vivado", "#"),
-            "files": f"{names.VERILOG_NAME} {names.WRAPPER_NAME}",
-            "ip_top": names.IP_TOP,
-            "vendor": names.VENDOR,
-            "library": names.LIBRARY,
-            "name": names.TOP,
+            "heading": heading(config, "packaging for Vivado", "#"),
+            "script": files.vivado,
+            "folder": files.vivado_folder,
+            "files": f"{files.verilog} {files.wrapper}",
+            "ip_top": files.wrapper_module,
+            "wrapper": files.wrapper,
+            "vendor": vlnv.vendor,
+            "library": vlnv.library,
+            "name": vlnv.name,
             "version": f"{major}.{minor}",
             "revision": patch,
-            "title": registers.title,
+            "title": f"{registers.title}, {files.top}",
             "sha256": config.sha256(),
             "interfaces": "\n".join(_tcl_interface(bus) for bus in interfaces(config, ports)),
             "register_bus": "s_axil",

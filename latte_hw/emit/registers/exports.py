@@ -14,7 +14,20 @@ from latte_hw.config.errors import LatteError
 from latte_hw.emit.registers.rdl import system_rdl
 from latte_hw.system.csr.model import RegisterMap
 
-RDL_NAME, HEADER_NAME, IPXACT_NAME = "latte.rdl", "latte_regs.h", "latte_regs.xml"
+
+def rdl_name(stem: str) -> str:
+    """File of a register map's SystemRDL, `stem` being the map's name."""
+    return f"{stem}.rdl"
+
+
+def header_name(stem: str) -> str:
+    """File of its C header."""
+    return f"{stem}_regs.h"
+
+
+def ipxact_name(stem: str) -> str:
+    """File of its IP-XACT."""
+    return f"{stem}_regs.xml"
 
 
 @contextmanager
@@ -26,7 +39,7 @@ def compiled(registers: RegisterMap) -> Iterator[Any]:
     systemrdl, warnings = _required("systemrdl"), _required("systemrdl.warnings")
     compiler = systemrdl.RDLCompiler(error_flags=warnings.ALL & ~warnings.MISSING_RESET)
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / RDL_NAME
+        source = Path(folder) / rdl_name(registers.name)
         source.write_text(system_rdl(registers))
         compiler.compile_file(str(source))
         yield compiler.elaborate(registers.name).top
@@ -35,22 +48,40 @@ def compiled(registers: RegisterMap) -> Iterator[Any]:
 def register_files(registers: RegisterMap) -> dict[str, str]:
     """Text of each register file by its name: SystemRDL, C header and IP-XACT; the same for the same map.
 
+    The header's include guard has the configuration in it: a program that includes two configurations under one name
+    does not compile, rather than take the first for both. IP-XACT has the registers only;
+    :func:`latte_hw.emit.packages.ipxact.component` adds what surrounds them.
+
     Raises :class:`LatteError` when the extra `registers` is not installed.
     """
     cheader, ipxact = _required("peakrdl_cheader.exporter"), _required("peakrdl_ipxact")
     with compiled(registers) as top, tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / name for name in (HEADER_NAME, IPXACT_NAME)]
+        stem = registers.name
+        # PeakRDL makes the include guard of the name of the file.
+        header, component = Path(folder) / f"{stem}_regs_{_digest(registers)}.h", Path(folder) / ipxact_name(stem)
         # Later standards bring a static_assert, which older compilers and C99 do not know.
         standard = _required("peakrdl_cheader.c_standards").CStandard.gnu99
-        cheader.CHeaderExporter().export(top, str(paths[0]), std=standard)
-        ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(paths[1]))
-        header, xml = (path.read_text() for path in paths)
-        return {RDL_NAME: system_rdl(registers), HEADER_NAME: _with_notes(header, registers), IPXACT_NAME: xml}
+        cheader.CHeaderExporter().export(top, str(header), std=standard)
+        ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(component))
+        return {
+            rdl_name(stem): system_rdl(registers),
+            header_name(stem): _with_notes(header.read_text(), registers),
+            ipxact_name(stem): component.read_text(),
+        }
+
+
+def include_guard(file: str, registers: RegisterMap) -> str:
+    """Of a C header that goes with that of the registers, with the configuration in it as there."""
+    return f"{Path(file).stem}_{_digest(registers)}_h".upper()
+
+
+def _digest(registers: RegisterMap) -> str:
+    return f"{registers.register('config_hash_0').reset:08x}"
 
 
 def table_notes(registers: RegisterMap) -> str:
     """How the words of the table are computed, as a C comment: PeakRDL leaves descriptions out of its header."""
-    table = registers.block("table")
+    table = registers.block("head_table")
     notes = {f"{table.name}[head]": table.description}
     notes |= {f"{table.name}[head].{register.name}": register.description for register in table.registers}
     lines = [textwrap.wrap(f"{name}: {text}", 117, break_long_words=False) for name, text in notes.items()]

@@ -29,12 +29,12 @@ and of SystemRDL, C header, IP-XACT and HTML."""
 USE = """\
 ## Use
 
-* **Run a layer.** Write `table` (threshold and scale of every query head), `layer_heads`, `layer_lengths` and, for a
-  causal core, `causal_offset`; write `control.start`; move K, V, Q in and the outputs out; wait for `status.done` or
+* **Run a layer.** Write `head_table` (threshold and scale of every query head), `layer_heads`, `layer_lengths` and, for
+  a causal core, `causal_offset`; write `control.start`; move K, V, Q in and the outputs out; wait for `status.done` or
   `irq`; look at `errors`. A START that cannot be run is refused: it sets `length_zero` or `length_too_large`, and
   `done` stays 0.
-* **Change thresholds.** `table` may be written at any time, one word or all of them. A layer uses what was there when
-  its START was written; what is written after it is for the next layer. A START waits (`status.busy`) until the
+* **Change thresholds.** `head_table` may be written at any time, one word or all of them. A layer uses what was there
+  when its START was written; what is written after it is for the next layer. A START waits (`status.busy`) until the
   cores' idle bank holds all of it, 2 cycles an entry behind the last START.
 * **Decode.** START with `control.keep` leaves K and V in the cores. Each `control.append` (with `keep` for as long as
   more follow) takes one row more of K and of V per K/V head and one query per query head, with the thresholds of the
@@ -42,7 +42,7 @@ USE = """\
 * **Read counters.** Write `control.snapshot`, then read. All counters are of the same clock cycle, so that sums,
   quotients and the two halves of a count belong together. They run from reset and wrap: take differences.
 * **Recover.** `control.soft_reset` in any state returns registers, counters and cores to the state after reset.
-  `table` stays. Other bits of the same write have no effect. Restart the DMA, too: what is left of a packet would
+  `head_table` stays. Other bits of the same write have no effect. Restart the DMA, too: what is left of a packet would
   count as a new one.
 * **Responses.** A refused write answers OKAY and sets `errors.busy_write`: SLVERR on a posted write would kill the
   program on many processors. SLVERR is for what no correct driver does: no such register, not writable, unaligned, or

@@ -21,7 +21,7 @@ def core_side(params: HeadParams, registers: RegisterMap) -> dict[str, wiring.Me
         "o_start": Out(1),
         "o_append": Out(1),
         "o_soft_reset": Out(1),
-        "o_table": Out(Valid(table_write(params, registers.block("table").count))),
+        "o_table": Out(Valid(table_write(params, registers.block("head_table").count))),
         "i_busy": In(1),
         "i_done": In(1),
         "i_checking": In(1),

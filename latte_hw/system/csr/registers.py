@@ -43,12 +43,12 @@ class Registers(wiring.Component):
     def __init__(self, params: HeadParams, registers: RegisterMap, core_side: Mapping[str, wiring.Member]) -> None:
         self.params = params
         self.registers = registers
-        self.outside_table: list[Placed] = [placed for placed in registers.placed() if placed.block != "table"]
+        self.outside_table: list[Placed] = [placed for placed in registers.placed() if placed.block != "head_table"]
         super().__init__({"i_access": In(AccessSignature(registers.address_bits - 2)), **core_side})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.table = table = HeadTable(self.params, self.registers.block("table").count)
+        m.submodules.table = table = HeadTable(self.params, self.registers.block("head_table").count)
         wiring.connect(m, table.o_table, wiring.flipped(self.o_table))
 
         values: dict[tuple[str, str], Any] = {}
@@ -77,7 +77,7 @@ class Registers(wiring.Component):
         m.d.comb += [access.done.eq(done), access.data.eq(answer), access.error.eq(error)]
         m.d.sync += [done.eq(asked), answer.eq(0), error.eq(0)]
 
-        window, words = TABLE_BASE // WORD_BYTES, 2 * self.registers.block("table").count
+        window, words = TABLE_BASE // WORD_BYTES, 2 * self.registers.block("head_table").count
         in_table = (access.address >= window) & (access.address < window + words)
         m.d.comb += [
             table.i_access.valid.eq(asked & in_table),
@@ -168,10 +168,13 @@ class Registers(wiring.Component):
 
     def _layer(self, m: Module, values: Values) -> None:
         layer = self.o_layer
-        for register in ("layer_heads", "layer_lengths"):
-            for field in self.registers.register(register).fields:
-                m.d.comb += layer[field.name].eq(values[register, field.name])
-        m.d.comb += layer.causal_offset.eq(values["causal_offset", "offset"])
+        m.d.comb += [
+            layer.heads.eq(values["layer_heads", "heads"]),
+            layer.group.eq(values["layer_heads", "group_size"]),
+            layer.n_queries.eq(values["layer_lengths", "n_queries"]),
+            layer.n_keys.eq(values["layer_lengths", "n_keys"]),
+            layer.causal_offset.eq(values["causal_offset", "offset"]),
+        ]
 
     def _snapshot(self, m: Module, values: Values) -> None:
         totals = {name: self.i_counters[name] for name in COUNTERS}

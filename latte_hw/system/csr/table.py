@@ -234,10 +234,10 @@ def _layer() -> list[Register]:
         Register(
             "layer_heads",
             0x028,
-            "Heads of the next layer. Query head h has K/V head h // group and table entry h.",
+            "Heads of the next layer. Query head h has K/V head h // group_size and table entry h.",
             (
                 length("heads", 0, LENGTH_BITS, "Query heads, 1 to table_entries."),
-                length("group", 16, LENGTH_BITS, "Query heads per K/V head; divides heads."),
+                length("group_size", 16, LENGTH_BITS, "Query heads per K/V head; divides heads."),
             ),
         ),
         Register(
@@ -304,7 +304,7 @@ def _table(params: HeadParams, entries: int) -> Block:
     signed = params.config.rule is Rule.STATIC
     programming = Programming(params)
     return Block(
-        "table",
+        "head_table",
         names.TABLE_BASE,
         entries,
         names.TABLE_STRIDE,

@@ -7,7 +7,7 @@ from latte_hw.system.csr.model import Placed, RegisterMap
 
 
 class RegisterView:
-    """Looks registers up by their path: `control`, `core[1].kept_lo`, `table[5].scale`.
+    """Looks registers up by their path: `control`, `core[1].kept_lo`, `head_table[5].scale`.
 
     Every method raises :class:`LatteError` for a path, a field or a value that the map does not have.
     """

@@ -1,4 +1,5 @@
-"""The files of two small cores, one with `rst`, one with `aresetn` and packets of layers."""
+"""The files of two small cores, one with `rst`, one with `aresetn` and packets of layers; of the latter under another
+name, too."""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,6 +9,7 @@ import pytest
 
 from latte_hw.config.top import TopConfig
 from latte_hw.emit import top as emit_top
+from latte_hw.emit.packages.core_files import CoreFiles
 
 CONFIGURATIONS = {
     "rst": TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True),
@@ -16,6 +18,9 @@ CONFIGURATIONS = {
         reset="aresetn", packets="layer",
     ),
 }  # fmt: skip
+
+
+NAME = "other_core"
 
 
 @pytest.fixture(params=CONFIGURATIONS)
@@ -45,3 +50,11 @@ def folder(config: TopConfig, generated: Callable[[TopConfig], Path]) -> Path:
 def rst_folder(generated: Callable[[TopConfig], Path]) -> Path:
     """The files of the core with `rst`."""
     return generated(CONFIGURATIONS["rst"])
+
+
+@pytest.fixture(scope="session")
+def named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CoreFiles]:
+    """The folder with the core with `aresetn` under the name `other_core`, and the names of its files."""
+    folder = tmp_path_factory.mktemp("named")
+    emit_top.generate(CONFIGURATIONS["aresetn"], folder, NAME)
+    return folder, CoreFiles(NAME)

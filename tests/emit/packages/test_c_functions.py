@@ -11,8 +11,8 @@ import pytest
 
 from latte_hw.config.top import TopConfig
 from latte_hw.emit.packages.c_functions import c_functions
-from latte_hw.emit.packages.core_files import FUNCTIONS_NAME
-from latte_hw.emit.registers.exports import HEADER_NAME, register_files
+from latte_hw.emit.packages.core_files import CoreFiles
+from latte_hw.emit.registers.exports import register_files
 from latte_hw.params import HeadParams
 from latte_hw.system.csr.table import top_registers
 from latte_hw.system.csr.view import RegisterView
@@ -50,8 +50,9 @@ def config(request: pytest.FixtureRequest) -> TopConfig:
 def folder(config: TopConfig, tmp_path: Path) -> Path:
     """Both headers and a program that reads triples and writes words."""
     registers = top_registers(config)
-    (tmp_path / HEADER_NAME).write_text(register_files(registers)[HEADER_NAME])
-    (tmp_path / FUNCTIONS_NAME).write_text(c_functions(config, registers))
+    files = CoreFiles()
+    (tmp_path / files.header).write_text(register_files(registers)[files.header])
+    (tmp_path / files.functions).write_text(c_functions(config, files, registers))
     (tmp_path / "program.c").write_text(PROGRAM)
     return tmp_path
 
@@ -73,8 +74,8 @@ def expected(config: TopConfig, tau: float, scale_q: float, scale_k: float) -> t
     """What the driver writes."""
     view, params = view_of(config), HeadParams(config)
     mantissa, shift = params.softmax_scale_register(scale_q, scale_k)
-    threshold = view.pack("table[0].threshold", {"threshold": params.threshold_register(tau, scale_q, scale_k)})
-    return 0, threshold, view.pack("table[0].scale", {"mantissa": mantissa, "shift": shift})
+    threshold = view.pack("head_table[0].threshold", {"threshold": params.threshold_register(tau, scale_q, scale_k)})
+    return 0, threshold, view.pack("head_table[0].scale", {"mantissa": mantissa, "shift": shift})
 
 
 def ties_of(config: TopConfig) -> list[float]:

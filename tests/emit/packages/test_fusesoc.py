@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from latte_hw.config.top import TopConfig
-from latte_hw.emit.packages.core_files import PURPOSES
-from latte_hw.emit.packages.fusesoc import CORE
-from sim.simulators import builds
+from latte_hw.emit.packages.core_files import CoreFiles, Vlnv
+from sim.simulators import verilator_folder
+from tests.emit.packages.conftest import CONFIGURATIONS, NAME
 
 pytest.importorskip("fusesoc")
 
@@ -26,17 +26,20 @@ socket.socket.connect = socket.getaddrinfo = refuse
 """Python runs it at its start."""
 
 
-def fusesoc(target: str, cores: Path, work: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a target of the core in the folder `cores`, with nothing of the user's settings and without network."""
+def fusesoc(
+    target: str, cores: Path, work: Path, core: str = "latte_top", tool: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs a target of a core in the folder `cores`, with nothing of the user's settings and without network."""
     home = work / "home"
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     (home / "sitecustomize.py").write_text(OFFLINE)
-    simulator = {"lint": "verilator", "sim": "icarus"}[target]
-    env = builds.environment(simulator) | {"HOME": str(home), "PYTHONPATH": str(home)}
-    env = {name: value for name, value in env.items() if not name.startswith("XDG_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "VERILATOR_"))}
+    if target == "lint" or tool == "verilator":
+        env["PATH"] = f"{verilator_folder.folder() / 'bin'}{os.pathsep}{env['PATH']}"
+    env |= {"HOME": str(home), "PYTHONPATH": str(home)}
     command = [sys.executable, "-m", "fusesoc.main", "--cores-root", str(cores), "run", "--target", target]
-    command += ["--build-root", str(work / "build"), CORE]
-    return subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=120)
+    command += ["--build-root", str(work / "build"), core, *(["--tool", tool] if tool else [])]
+    return subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=300)
 
 
 needs_verilator = pytest.mark.skipif(shutil.which("perl") is None, reason="Verilator needs perl")
@@ -46,7 +49,7 @@ needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icar
 def test_the_core_names_every_file_but_itself_and_the_manifest(folder: Path) -> None:
     text = (folder / "latte_top.core").read_text()
     named = [name.strip() for files in re.findall(r"files: \[(.*)\]", text) for name in files.split(",")]
-    assert sorted(named) == sorted(PURPOSES.keys() - {"latte_top.core", "manifest.json"})
+    assert sorted(named) == sorted(CoreFiles().purposes.keys() - {"latte_top.core", "manifest.json"})
     assert all((folder / name).is_file() for name in named)
 
 
@@ -62,6 +65,35 @@ def test_sim_passes(folder: Path, config: TopConfig, tmp_path: Path) -> None:
     done = fusesoc("sim", folder, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^PASS: \d+ checks, 2 layers of {2 * config.cores + 2} heads, 3 queries,", done.stdout, re.M)
+
+
+@needs_icarus
+def test_cores_of_two_names_lie_under_one_root(named: tuple[Path, CoreFiles], rst_folder: Path, tmp_path: Path) -> None:
+    """One after the other in one work folder, each simulates itself."""
+    cores = tmp_path / "cores"
+    for name, source in (("left", named[0]), ("right", rst_folder)):
+        shutil.copytree(source, cores / name, ignore=shutil.ignore_patterns("vivado_ip"))
+    for core, config in ((NAME, CONFIGURATIONS["aresetn"]), ("latte_top", CONFIGURATIONS["rst"])):
+        done = fusesoc("sim", cores, tmp_path, core)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f" 2 layers of {2 * config.cores + 2} heads, " in done.stdout
+
+
+@needs_icarus
+def test_two_configurations_of_one_name_are_not_mixed_up(generated, tmp_path: Path) -> None:
+    """In one work folder each simulates itself; under one root the short name is refused, and the long one is not."""
+    folders = {key: generated(config) for key, config in CONFIGURATIONS.items()}
+    for key in ("rst", "aresetn", "rst"):
+        done = fusesoc("sim", folders[key], tmp_path)
+        assert f" 2 layers of {2 * CONFIGURATIONS[key].cores + 2} heads, " in done.stdout, done.stdout + done.stderr
+    for key, folder in folders.items():
+        shutil.copytree(folder, tmp_path / "cores" / key, ignore=shutil.ignore_patterns("vivado_ip"))
+    done = fusesoc("sim", tmp_path / "cores", tmp_path)
+    assert done.returncode != 0
+    assert "'latte_top' is ambiguous" in done.stderr
+    config = CONFIGURATIONS["aresetn"]
+    done = fusesoc("sim", tmp_path / "cores", tmp_path, str(Vlnv.of(config, CoreFiles())))
+    assert f" 2 layers of {2 * config.cores + 2} heads, " in done.stdout, done.stdout + done.stderr
 
 
 # --- negative controls ------------------------------------------------------------------------------------------------
@@ -117,6 +149,17 @@ def test_sim_fails_for_a_broken_core(broken, tmp_path: Path, fault: str) -> None
     done = fusesoc("sim", broken(*FAULTS[fault]), tmp_path / "run")
     assert done.returncode != 0
     assert "FATAL" in done.stdout
+    assert "PASS" not in done.stdout
+
+
+@needs_verilator
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["another id", "low bits of k lost"])
+def test_sim_fails_in_verilator_for_a_broken_core(broken, tmp_path: Path, fault: str) -> None:
+    """What passes in Verilator is run by tests/docs/test_integration_page.py."""
+    done = fusesoc("sim", broken(*FAULTS[fault]), tmp_path / "run", tool="verilator")
+    assert done.returncode != 0
+    assert re.search("%(Fatal|Error): .* expected, ", done.stdout + done.stderr)
     assert "PASS" not in done.stdout
 
 

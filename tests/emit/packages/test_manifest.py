@@ -14,9 +14,10 @@ from latte_hw.config.errors import LatteError
 from latte_hw.config.top import TopConfig
 from latte_hw.emit import head as emit
 from latte_hw.emit import top as emit_top
-from latte_hw.emit.packages.core_files import PURPOSES
+from latte_hw.emit.packages.core_files import CoreFiles
 from latte_hw.emit.packages.templates import render
-from latte_hw.emit.registers.exports import HEADER_NAME, IPXACT_NAME, RDL_NAME
+
+PURPOSES = CoreFiles().purposes
 
 
 def manifest_of(folder: Path) -> dict:
@@ -55,8 +56,11 @@ def test_its_command_makes_the_same_files_again(folder: Path, tmp_path: Path, mo
             assert f"{name}: {purpose}\n" in result.output
 
 
-def test_the_names_of_the_register_files_are_those_of_the_exporter() -> None:
-    assert list(PURPOSES)[2:5] == [RDL_NAME, HEADER_NAME, IPXACT_NAME]
+def test_a_name_is_part_of_its_command(named: tuple[Path, CoreFiles]) -> None:
+    folder, files = named
+    manifest = json.loads((folder / files.manifest).read_text())
+    assert manifest["command"] == "latte generate --core top --config other_core.json --name other_core -o ."
+    assert [*manifest["files"], files.manifest] == list(files.purposes)
 
 
 def test_nothing_is_written_when_the_last_text_fails(config: TopConfig, tmp_path: Path, monkeypatch) -> None:

@@ -75,6 +75,8 @@ def check(script: Path, folder: Path, config: TopConfig, *inferred: str) -> None
     found, ports = properties(log), wrapper_ports(folder)
     assert found["fileset"] == {"top": "latte_top_ip"}
     assert (found["core"]["name"], found["core"]["version"]) == ("latte_top", "0.1")
+    identity = dict(zip(*[iter(next(words for words in log if words[0] == "package_project")[3:])] * 2, strict=False))
+    assert (identity["-vendor"], identity["-library"]) == ("latte-hw", f"latte_{config.sha256()[:8]}")
     assert config.sha256() in found["core"]["description"]
 
     buses = interfaces(found)

@@ -12,7 +12,7 @@ from systemrdl.rdltypes import AccessType, OnWriteType
 
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.config.errors import LatteError
-from latte_hw.emit.registers.exports import HEADER_NAME, IPXACT_NAME, RDL_NAME, compiled, register_files, write_html
+from latte_hw.emit.registers.exports import compiled, register_files, write_html
 from latte_hw.emit.registers.rdl import system_rdl
 from latte_hw.system.csr.model import Access, RegisterMap
 from latte_hw.system.csr.table import register_map
@@ -21,6 +21,7 @@ MAPS = {
     "small": register_map(LatteConfig(head_dim=8, max_keys=32), cores=1, stream_bits=32, entries=1),
     "large": register_map(LatteConfig(rule=Rule.STATIC), cores=8, stream_bits=512, entries=256),
 }
+RDL_NAME, HEADER_NAME, IPXACT_NAME = "latte.rdl", "latte_regs.h", "latte_regs.xml"
 IPXACT = {"i": "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"}
 
 

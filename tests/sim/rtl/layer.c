@@ -49,14 +49,14 @@ int64_t layer(const core_t *core, uint32_t heads, uint32_t kv_heads, uint32_t qu
     }
     for (uint32_t head = 0; head < heads; head++) {
         float scale_q = quantise(q + head * q_size, q_size, ELEMENT_MAX, q8 + head * q_size);
-        uint32_t entry_address = REGISTER(table) + head * (uint32_t)sizeof(latte__table_t);
+        uint32_t entry_address = REGISTER(head_table) + head * (uint32_t)sizeof(latte__head_table_t);
         latte_entry_t entry;
         if (latte_entry(tau[head], scale_q, scale_k[head / group], &entry)) return -1;
-        core->write(entry_address + (uint32_t)offsetof(latte__table_t, threshold), entry.threshold);
-        core->write(entry_address + (uint32_t)offsetof(latte__table_t, scale), entry.scale);
+        core->write(entry_address + (uint32_t)offsetof(latte__head_table_t, threshold), entry.threshold);
+        core->write(entry_address + (uint32_t)offsetof(latte__head_table_t, scale), entry.scale);
     }
     core->write(REGISTER(layer_heads),
-                heads << LATTE__LAYER_HEADS__HEADS_bp | group << LATTE__LAYER_HEADS__GROUP_bp);
+                heads << LATTE__LAYER_HEADS__HEADS_bp | group << LATTE__LAYER_HEADS__GROUP_SIZE_bp);
     core->write(REGISTER(layer_lengths),
                 queries << LATTE__LAYER_LENGTHS__N_QUERIES_bp | keys << LATTE__LAYER_LENGTHS__N_KEYS_bp);
     core->write(REGISTER(causal_offset), (keys - queries) & LATTE__CAUSAL_OFFSET__OFFSET_bm);

@@ -11,7 +11,7 @@ from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import resolve_config
 from latte_hw.config.top import Reset, TopConfig
 from latte_hw.emit import top as emit_top
-from latte_hw.emit.packages.core_files import PURPOSES
+from latte_hw.emit.packages.core_files import CoreFiles
 from latte_hw.system.top import LatteTop
 from sim.simulators import runner, yosys_check
 
@@ -56,7 +56,7 @@ def test_every_file_is_byte_identical_on_every_run(tmp_path: Path) -> None:
     for run in ("first", "second"):
         emit_top.generate(TINY, tmp_path / run)
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert names == sorted(PURPOSES)
+    assert names == sorted(CoreFiles().purposes)
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
 

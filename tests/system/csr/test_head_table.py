@@ -31,17 +31,17 @@ class Software:
         entry = self.rng.randrange(len(self.entries))
         threshold, mantissa, shift = self.entries[entry]
         if self.rng.random() < 0.5:
-            threshold = self.rng.randint(*self.bench.view.placed("table[0].threshold").register.fields[0].range)
-            await self.bench.put(f"table[{entry}].threshold", threshold=threshold)
+            threshold = self.rng.randint(*self.bench.view.placed("head_table[0].threshold").register.fields[0].range)
+            await self.bench.put(f"head_table[{entry}].threshold", threshold=threshold)
         else:
             mantissa, shift = self.rng.randrange(2**16), self.rng.randrange(2**6)
-            await self.bench.put(f"table[{entry}].scale", mantissa=mantissa, shift=shift)
+            await self.bench.put(f"head_table[{entry}].scale", mantissa=mantissa, shift=shift)
         self.entries[entry] = threshold, mantissa, shift
 
     async def check(self) -> None:
         for entry, (threshold, mantissa, shift) in self.entries.items():
-            assert await self.bench.get(f"table[{entry}].threshold") == {"threshold": threshold}
-            assert await self.bench.get(f"table[{entry}].scale") == {"mantissa": mantissa, "shift": shift}
+            assert await self.bench.get(f"head_table[{entry}].threshold") == {"threshold": threshold}
+            assert await self.bench.get(f"head_table[{entry}].scale") == {"mantissa": mantissa, "shift": shift}
 
 
 @pytest.mark.parametrize("run_cycles", [1, 40])
@@ -112,8 +112,8 @@ def test_a_refused_start_leaves_the_table_as_software_wrote_it(check_cycles):
 
 def test_a_static_threshold_is_signed():
     async def scenario(bench: RegisterBench) -> None:
-        await bench.put("table[0].threshold", threshold=-3)
-        assert await bench.get("table[0].threshold") == {"threshold": -3}
+        await bench.put("head_table[0].threshold", threshold=-3)
+        assert await bench.get("head_table[0].threshold") == {"threshold": -3}
         await bench.put("control", start=1)
         await bench.until_idle()
         assert bench.cores.layers[0][0] == (-3, 0, 0)
@@ -147,7 +147,7 @@ def test_what_is_written_behind_a_waiting_start_is_for_the_next_layer(entry):
     async def scenario(bench: RegisterBench) -> None:
         for layer in range(3):
             await bench.put("control", start=1)
-            await bench.put(f"table[{entry}].threshold", threshold=layer + 1)
+            await bench.put(f"head_table[{entry}].threshold", threshold=layer + 1)
             await bench.until_idle()
         assert [seen[entry] for seen in bench.cores.layers] == [(threshold, 0, 0) for threshold in range(3)]
 
@@ -160,7 +160,9 @@ def test_soft_reset_at_any_moment_leaves_the_table_and_nothing_else(seed):
 
     async def scenario(bench: RegisterBench) -> None:
         software = Software(bench, 5, rng)
-        resets = {placed.path: placed.register.reset for placed in bench.view.map.placed() if placed.block != "table"}
+        resets = {
+            placed.path: placed.register.reset for placed in bench.view.map.placed() if placed.block != "head_table"
+        }
         for _ in range(5):
             for _ in range(rng.randrange(4)):
                 await software.write()

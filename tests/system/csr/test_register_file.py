@@ -25,7 +25,7 @@ def make(flow: str = Flow.FREE, seed: int = 0, cores: int = 2, entries: int = 6,
 
 
 async def write_layer(bench: RegisterBench, code: int = OKAY) -> None:
-    await bench.put("layer_heads", code, heads=LAYER["heads"], group=LAYER["group"])
+    await bench.put("layer_heads", code, heads=LAYER["heads"], group_size=LAYER["group"])
     await bench.put("layer_lengths", code, n_queries=LAYER["n_queries"], n_keys=LAYER["n_keys"])
 
 
@@ -82,7 +82,7 @@ def test_what_is_written_is_read_and_nothing_else_changes(flow):
     make(flow).run(scenario)
 
 
-@pytest.mark.parametrize("path", ["layer_heads", "causal_offset", "irq_enable", "table[1].threshold", "control"])
+@pytest.mark.parametrize("path", ["layer_heads", "causal_offset", "irq_enable", "head_table[1].threshold", "control"])
 def test_partial_and_unaligned_writes_change_nothing(path):
     async def scenario(bench: RegisterBench) -> None:
         address = bench.view.address(path)
@@ -138,8 +138,8 @@ def test_busy_has_no_gap_between_the_command_and_the_layer():
 @pytest.mark.parametrize(
     ("path", "values"),
     [
-        ("layer_heads", {"heads": 3, "group": 1}),
-        ("layer_heads", {"heads": LAYER["heads"], "group": LAYER["group"]}),  # even if it would change nothing
+        ("layer_heads", {"heads": 3, "group_size": 1}),
+        ("layer_heads", {"heads": LAYER["heads"], "group_size": LAYER["group"]}),  # even if it would change nothing
         ("layer_lengths", {"n_queries": 1, "n_keys": 1}),
         ("causal_offset", {"offset": 3}),
         ("control", {"keep": 1}),
@@ -170,7 +170,7 @@ def test_snapshot_interrupts_and_table_may_be_written_while_busy():
         await bench.put("control", start=1, keep=1)
         await bench.put("control", snapshot=1, keep=1)
         await bench.put("irq_enable", done=1)
-        await bench.put("table[2].threshold", threshold=9)
+        await bench.put("head_table[2].threshold", threshold=9)
         await bench.put("irq_status", done=1)
         assert (await bench.get("status"))["busy"]
         assert not any((await bench.get("errors")).values())

@@ -23,13 +23,13 @@ CONTRACT = """
 118 queries_lo          120 keys_seen_lo        128 survivors_lo        130 kept_lo
 11c queries_hi          124 keys_seen_hi        12c survivors_hi        134 kept_hi
 200 core[0].queries_lo  21c core[0].kept_hi     240 core[2].queries_lo  248 core[2].keys_seen_lo
-1000 table[0].threshold 1004 table[0].scale     11f8 table[63].threshold 11fc table[63].scale
+1000 head_table[0].threshold 1004 head_table[0].scale     11f8 head_table[63].threshold 11fc head_table[63].scale
 """
 
 FIELDS = """
 control: start 0, append 1, keep 2, soft_reset 3, snapshot 4
 status: busy 0, idle 1, done 2
-layer_heads: heads 15:0, group 31:16
+layer_heads: heads 15:0, group_size 31:16
 layer_lengths: n_queries 15:0, n_keys 31:16
 causal_offset: offset 15:0
 errors: q_short 0, k_short 1, v_short 2, q_long 4, k_long 5, v_long 6, q_hole 8, k_hole 9, v_hole 10, \
@@ -37,7 +37,7 @@ length_zero 12, length_too_large 13, busy_write 14, q_range 16, k_range 17
 capabilities_2: element_max 7:0, low_bits 11:8, exponent_fraction_bits 15:12, out_fraction_bits 19:16, static_rule 20
 irq_enable: done 0, error 1
 irq_status: done 0, error 1
-table[5].scale: mantissa 15:0, shift 21:16
+head_table[5].scale: mantissa 15:0, shift 21:16
 """
 
 
@@ -115,7 +115,7 @@ def test_a_map_that_cannot_be_is_refused(make, message):
         ("causal_offset", {"offset": -2}, 0xFFFE),
         ("causal_offset", {"offset": -(2**15)}, 0x8000),
         ("causal_offset", {"offset": 2**15 - 1}, 0x7FFF),
-        ("table[1].scale", {"mantissa": 0xABCD, "shift": 0x3F}, 0x3F_ABCD),
+        ("head_table[1].scale", {"mantissa": 0xABCD, "shift": 0x3F}, 0x3F_ABCD),
         ("control", {"keep": 1}, 0b100),
     ],
 )
@@ -131,9 +131,9 @@ def test_pack_and_unpack(path, values, word):
     [
         ("layer_heads", {"heads": 65536}, "layer_heads.heads must be from 0 to 65535, not 65536"),
         ("causal_offset", {"offset": -32769}, "causal_offset.offset must be from -32768 to 32767, not -32769"),
-        ("table[0].threshold", {"threshold": -1}, "threshold must be from 0 to 16383, not -1"),
+        ("head_table[0].threshold", {"threshold": -1}, "threshold must be from 0 to 16383, not -1"),
         ("control", {"go": 1}, "control has no field 'go', only start, append, keep"),
-        ("table[64].scale", {}, r"latte has no register 'table\[64\].scale'"),
+        ("head_table[64].scale", {}, r"latte has no register 'head_table\[64\].scale'"),
     ],
 )
 def test_what_the_map_does_not_have_is_refused_in_words(path, values, message):
