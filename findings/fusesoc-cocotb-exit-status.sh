@@ -1,11 +1,11 @@
 #!/bin/sh
-# `fusesoc run` ends with exit status 0 when the cocotb test that it ran has failed: FuseSoC 2.4.7 with edalize 0.6.8, flow
-# `sim`, option `cocotb_module`. A continuous integration that trusts the status is green for ever.
+# `fusesoc run` ends with exit status 0 when the cocotb test that it ran has failed: FuseSoC 2.4.7 with edalize 0.6.8,
+# flow `sim`, option `cocotb_module`. A continuous integration that trusts the status is green for ever.
 # Found 2026-11-30, Python 3.11, cocotb 2.1.0, Icarus Verilog 11.0. Needs iverilog and make on PATH.
 #
 # Seen: cocotb prints "FAIL=1" for a test that ends in AssertionError, the status is 0; the same bench failing by
-# `$fatal` in Verilog gives status 1. Without GPI_USERS in the environment (`cocotb-config --libpython` and pygpi's entry
-# point) cocotb 2.1 runs no test at all under edalize 0.6.8, and the status is 0 as well.
+# `$fatal` in Verilog gives status 1. Without GPI_USERS in the environment (`cocotb-config --libpython` and pygpi's
+# entry point) cocotb 2.1 runs no test at all under edalize 0.6.8, and the status is 0 as well.
 #
 # Exits with 0 while it is so, and with 1 when a failed cocotb test makes `fusesoc run` fail.
 set -eu
@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check 'fusesoc==2.4.7' 'edalize==0.6.8' 'cocotb==2.1.0' \
-  'find_libpython'
+  'find_libpython==0.5.1'
 cd "$folder"
 mkdir core
 cat > core/adder.core <<'CORE'

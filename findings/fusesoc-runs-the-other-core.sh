@@ -1,12 +1,12 @@
 #!/bin/sh
-# FuseSoC 2.4.7 with edalize 0.6.8 runs the simulation of another core and reports it as the one asked for: its work folder
-# is named by the core's name, and a program there counts as up to date when it is newer than the source files.
+# FuseSoC 2.4.7 with edalize 0.6.8 runs the simulation of another core and reports it as the one asked for: its work
+# folder is named by the core's name, and a program there counts as up to date when it is newer than the source files.
 # Found 2026-11-30, Python 3.11, Icarus Verilog 11.0. Needs iverilog and make on PATH.
 #
-# Seen: two libraries hold a core `::core:0` each, say two versions of it, or two configurations from one generator, with
-# files of the same names. `fusesoc --cores-root one run --target sim ::core:0` prints "this is one". The same command with
-# `--cores-root two` copies the other file, compiles nothing, prints "this is one" again and ends with status 0. With
-# `--clean` it prints "this is two".
+# Seen: two libraries hold a core `::core:0` each, say two versions of it, or two configurations from one generator,
+# with files of the same names. `fusesoc --cores-root one run --target sim ::core:0` prints "this is one". The same
+# command with `--cores-root two` copies the other file, compiles nothing, prints "this is one" again and ends with
+# status 0. With `--clean` it prints "this is two".
 #
 # Exits with 0 while it is so, and with 1 when the second run simulates the second core.
 set -eu

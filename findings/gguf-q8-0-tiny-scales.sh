@@ -5,8 +5,8 @@
 # Found 2026-11-30, Python 3.11, gguf 0.19.0, numpy 2.4.6.
 #
 # Seen, largest value in and out: 1e-4 -> 9.84e-5, 4e-6 -> 7.57e-6, 3e-6 -> 0, 9e6 -> inf (zeros beside it -> NaN, with
-# two RuntimeWarnings). Quotients 0.5, 1.5, 2.5, -0.5, -2.5 become 1, 2, 3, -1, -3. So
-# hardware that takes steps from such a file must expect a step of 0 beside values that are not.
+# two RuntimeWarnings). Quotients 0.5, 1.5, 2.5, -0.5, -2.5 become 1, 2, 3, -1, -3. So hardware that takes steps from
+# such a file must expect a step of 0 beside values that are not.
 #
 # Exits with 0 while it is so, and with 1 when tiny blocks keep their values or halves go to even.
 set -eu

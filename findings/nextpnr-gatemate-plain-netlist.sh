@@ -1,11 +1,11 @@
 #!/bin/sh
-# What Yosys 0.64 makes with a plain `synth_gatemate` cannot be placed by nextpnr 0.11.1: it maps to CC_LUT3 and CC_LUT4,
-# and nextpnr-himbaechel-gatemate stops with "Cell type 'CC_LUT3' is unsupported". It takes the netlist of
+# What Yosys 0.64 makes with a plain `synth_gatemate` cannot be placed by nextpnr 0.11.1: it maps to CC_LUT3 and
+# CC_LUT4, and nextpnr-himbaechel-gatemate stops with "Cell type 'CC_LUT3' is unsupported". It takes the netlist of
 # `synth_gatemate -luttree`, an option that Yosys's help calls experimental.
 # Found 2026-11-30, Python 3.11, yowasp-nextpnr-himbaechel-gatemate 0.11.1.0.post826, pyosys 0.64.
 #
-# Seen on CCGM1A1 with the exclusive or of four majorities of three flip-flops each. A netlist that happens to need LUTs of
-# two inputs alone passes either way, so that small tests do not show it.
+# Seen on CCGM1A1 with the exclusive or of four majorities of three flip-flops each. A netlist that happens to need LUTs
+# of two inputs alone passes either way, so that small tests do not show it.
 #
 # Exits with 0 while it is so, and with 1 when the plain netlist is taken, or that of `-luttree` is not.
 set -eu

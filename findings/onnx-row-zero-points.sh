@@ -1,12 +1,12 @@
 #!/bin/sh
 # ONNX's MatMulInteger takes a zero point per row of A (an M-element vector for A of M x K, says its definition since
-# opset 10), which is what quantising each token by itself needs. Neither ONNX's own reference evaluator nor ONNX Runtime
-# computes it, though the checker accepts the model.
+# opset 10), which is what quantising each token by itself needs. Neither ONNX's own reference evaluator nor ONNX
+# Runtime computes it, though the checker accepts the model.
 # Found 2026-11-30, Python 3.11, onnx 1.23.2, onnxruntime 1.32.0.
 #
 # Seen: the evaluator subtracts the vector along the wrong axis, so M != K ends in a ValueError from NumPy, and M = K
-# gives a wrong matrix without a word. ONNX Runtime loads the model and refuses it when run: "MatmulInteger : input1 zero
-# point must be a scalar or 1D tensor of size 1". A zero point per column of B works in both.
+# gives a wrong matrix without a word. ONNX Runtime loads the model and refuses it when run: "MatmulInteger : input1
+# zero point must be a scalar or 1D tensor of size 1". A zero point per column of B works in both.
 #
 # Exits with 0 while it is so, and with 1 when one of the two gives the defined result.
 set -eu

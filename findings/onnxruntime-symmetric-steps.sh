@@ -3,9 +3,9 @@
 # activations max / 127.5 by default and max / 127 with `ActivationSymmetric`, all three with zero point 0.
 # Found 2026-11-30, Python 3.11, onnxruntime 1.32.0, onnx 1.23.2.
 #
-# Seen for a MatMul whose weights and whose calibration data reach from -10 to 10: 0.0787402 (10 / 127), 0.0784314
-# (10 / 127.5) and 0.0787402. With the default the greatest value, 127.5 steps, saturates and -128 is used: integer
-# hardware that recomputes the step as max / 127 because the zero point is 0 is off by 0.4 %.
+# Seen for a MatMul whose weights and whose calibration data reach from -10 to 10: 0.0787402 (10 / 127), 0.0784314 (10 /
+# 127.5) and 0.0787402. With the default the greatest value, 127.5 steps, saturates and -128 is used: integer hardware
+# that recomputes the step as max / 127 because the zero point is 0 is off by 0.4 %.
 #
 # Exits with 0 while it is so, and with 1 when a step or a zero point is another.
 set -eu

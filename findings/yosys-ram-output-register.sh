@@ -4,7 +4,8 @@
 # Found 2026-11-30, Python 3.11, pyosys 0.64.
 #
 # Seen: a RAM of 512 words of 36 bits takes 36 flip-flops more with that register than without, on each family. nextpnr
-# does not move them in either, so the slow clock-to-output of the RAM (5.8 ns on ECP5, speed grade 6) stays in the path.
+# does not move them in either, so the slow clock-to-output of the RAM (5.8 ns on ECP5, speed grade 6) stays in the
+# path.
 #
 # Exits with 0 while it is so, and with 1 when a family absorbs the register.
 set -eu

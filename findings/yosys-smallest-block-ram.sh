@@ -1,12 +1,12 @@
 #!/bin/sh
-# Yosys 0.64 puts RAMs of very different depth into block RAM, by family: an 8-bit RAM of 16 words becomes a whole 4-kbit
-# block on iCE40 and one of 8 words a 5-kbit block on Efinix, while 7 series keeps 256 words in LUTs.
+# Yosys 0.64 puts RAMs of very different depth into block RAM, by family: an 8-bit RAM of 16 words becomes a whole
+# 4-kbit block on iCE40 and one of 8 words a 5-kbit block on Efinix, while 7 series keeps 256 words in LUTs.
 # Found 2026-11-30, Python 3.11, pyosys 0.64.
 #
 # Seen, smallest depth of 2, 4, 8, ... 1024 (simple dual port, clocked read, 8 bits): Efinix 8, iCE40 16, GateMate 32,
 # Cyclone V 64, MachXO2 128, EG4 128, ECP5 256, Nexus 256, Gowin 256, 7 series 512.
 #
-# Exits with 0 while it is so, and with 1 when another depth is the first somewhere.
+# Exits with 0 while that depth is in block RAM and half of it is not, on each family, and with 1 otherwise.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -41,10 +41,9 @@ endmodule""")
         return bool(BLOCKS & json.load(file)["design"]["num_cells_by_type"].keys())
 
 
-depths = [2**n for n in range(1, 11)]
-found = {f: next((depth for depth in depths if in_block_ram(f"synth_{f}", depth)), None) for f in SEEN}
-print(f"smallest depth of an 8-bit RAM in block RAM: {found}")
-sys.exit(0 if found == SEEN else 1)
+found = {f: (in_block_ram(f"synth_{f}", depth // 2), in_block_ram(f"synth_{f}", depth)) for f, depth in SEEN.items()}
+print(f"in block RAM at half the depth and at the depth of {SEEN}: {found}")
+sys.exit(0 if set(found.values()) == {(False, True)} else 1)
 PY
 cd "$folder"
 status=0

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Yosys 0.64 makes a clocked 256 x 16 ROM a block RAM for ECP5, Nexus, Gowin, MachXO2, iCE40, GateMate, Efinix, Cyclone V
-# and EG4, and LUTs for AMD 7 series and PolarFire. It is the same Verilog, `q <= m[a]` with an `initial` block.
+# Yosys 0.64 makes a clocked 256 x 16 ROM a block RAM for ECP5, Nexus, Gowin, MachXO2, iCE40, GateMate, Efinix, Cyclone
+# V and EG4, and LUTs for AMD 7 series and PolarFire. It is the same Verilog, `q <= m[a]` with an `initial` block.
 # Found 2026-11-30, Python 3.11, pyosys 0.64.
 #
-# Seen on 7 series: 64 LUT6, 32 MUXF7, 16 MUXF8, 16 FDRE, no RAMB18E1. With `(* rom_style = "block" *)` on the memory it is
-# one RAMB18E1 and nothing else; PolarFire then takes one RAM1K20 instead of about 350 cells of logic. On 7 series 512 x 16
-# stays in LUTs too; 1024 x 13 becomes a RAMB18E1 without being asked.
+# Seen on 7 series: 64 LUT6, 32 MUXF7, 16 MUXF8, 16 FDRE, no RAMB18E1. With `(* rom_style = "block" *)` on the memory it
+# is one RAMB18E1 and nothing else; PolarFire then takes one RAM1K20 instead of about 350 cells of logic. On 7 series
+# 512 x 16 stays in LUTs too; 1024 x 13 becomes a RAMB18E1 without being asked.
 #
 # Exits with 0 while it is so, and with 1 when the ROM without an attribute is a block RAM on 7 series too.
 set -eu
