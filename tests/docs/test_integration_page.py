@@ -37,7 +37,7 @@ PACKAGES = {
 EVERYWHERE = (
     "sh bash env cat chmod cp date dirname basename echo expr false grep ls ln mkdir mv rm sed sort test touch tr "
 )
-EVERYWHERE += "true uname mktemp rmdir head tail cut wc cmp"
+EVERYWHERE += "true uname mktemp rmdir head tail cut wc cmp xargs"
 """Programs of packages that Debian calls essential."""
 
 WITHOUT_NETWORK = re.compile("connection|name resolution|timed out", re.I)
@@ -105,8 +105,8 @@ def clone() -> Iterator[Path]:
     ]
     apt_get = next(line for line in commands() if line.startswith("apt-get install "))
     pinned = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
-    recipe = hashlib.sha256(repr((str(ROOT), sys.version, setting_up, apt_get, pinned)).encode()).hexdigest()[:16]
-    folder = build_folder() / f"page-{recipe}"
+    recipe = repr((str(ROOT), sys.version, setting_up, apt_get, pinned, PACKAGES, EVERYWHERE))
+    folder = build_folder() / f"page-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

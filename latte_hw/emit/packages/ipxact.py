@@ -115,7 +115,10 @@ def _file_sets(files: CoreFiles) -> Element:
         "wrapper": {files.wrapper: VERILOG},
         "testbench": {files.testbench: VERILOG},
         "lint": {files.lint: ANY_FILE},
-        "software": {files.header: INCLUDED, files.rdl: ANY_FILE, files.description: ANY_FILE},
+        "software": {
+            **dict.fromkeys((files.header, files.functions), INCLUDED),
+            **dict.fromkeys((files.rdl, files.description), ANY_FILE),
+        },
         "vivado": {files.vivado: "tclSource"},
     }
     return _element(

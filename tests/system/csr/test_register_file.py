@@ -51,7 +51,8 @@ def test_identity():
         assert await bench.get("version") == {"major": 0, "minor": 1, "patch": 0}
         assert await bench.get("capabilities_0") == {"head_dim": 8, "max_keys": 24}
         assert await bench.get("capabilities_1") == {
-            "cores": 2, "out_bytes": 2, "causal": 1, "stream_words": 2, "queries_per_scan": 2, "table_entries": 6,
+            "cores": 2, "out_bytes": 2, "causal": 1, "layer_packets": 0, "stream_words": 2, "queries_per_scan": 2,
+            "table_entries": 6,
         }  # fmt: skip
         assert await bench.get("capabilities_2") == {
             "element_max": 119, "low_bits": 4, "exponent_fraction_bits": 10, "out_fraction_bits": 3, "static_rule": 0,
