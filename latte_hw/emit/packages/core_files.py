@@ -83,7 +83,7 @@ class CoreFiles:
 
     @property
     def vivado_folder(self) -> str:
-        """Where Vivado's script puts the IP, unless it is given another folder."""
+        """Where Vivado's script puts the IP, by default."""
         return "vivado_ip" if self.top == TOP else f"{self.top}_vivado_ip"
 
     @property

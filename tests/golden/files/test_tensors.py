@@ -136,7 +136,7 @@ BAD_FLOAT = [
     ({"tau": np.full(4, np.inf, F32)}, r"tau must be finite, at most 3\.4e\+38, not inf"),
     ({"tau": np.full(4, 1e300)}, r"tau must be finite, at most 3\.4e\+38, not 1e\+300"),
     ({"tau": np.ones(4, bool)}, "tau must be numbers, not bool"),
-    ({"tau": np.zeros(3, F32)}, r"tau must have shape \(4,\), not of shape \(3,\)"),
+    ({"tau": np.zeros(3, F32)}, r"tau must have shape \(4,\), one per head, not of shape \(3,\)"),
     ({"tau": np.array(["1"] * 4)}, "tau must be numbers, not <U1"),
     ({"tau": np.full(4, 1e9), "tau_int": np.zeros(4, int)}, "disagree at head 0: tau gives 2047, not 0"),
     ({"conditioning": np.array(["whiten"])}, "conditioning must be among smooth_k, rotate, not 'whiten'"),
