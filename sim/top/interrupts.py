@@ -15,13 +15,13 @@ from sim.top.faults import LAYER, raised_by
 from sim.top.layers import check, run_layer, tensors_of
 from sim.top.transport import LONGEST_WAIT_CYCLES
 
-MOST_READS = 16
+MOST_READS = 12
 """Of registers in a layer whose end `irq` reports, however long it takes; polling reads one in 64 cycles."""
 
 
 def completion(bench: TopBench) -> dict[str, Any]:
     """Layers, a step of decoding and a refused layer: nothing is polled, and `irq` is low between them."""
-    layer = tensors_of(bench.config, **LAYER)
+    layer = tensors_of(bench.config, **(LAYER | {"n_queries": 15, "n_keys": 15}))  # long: polling shows
     transport = bench.transport
     run_layer(bench, layer)
     polled = transport.reads
