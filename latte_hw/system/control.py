@@ -139,8 +139,9 @@ class _State:
         self.heads_left = Signal.like(self.layer.heads)
         self.kv_heads = Signal.like(self.layer.heads)
         self.counts_rows = config.packets is Packets.LAYER
-        kv_rows = Signal.like(self.plan.kv_rows, name="kv_rows")
-        self.kv_rows = kv_rows if self.counts_rows else None  # of `kv_heads`
+        self.kv_rows: Signal | None = None
+        if self.counts_rows:
+            self.kv_rows = Signal.like(self.plan.kv_rows)  # of `kv_heads`
         self.kept = Signal()  # K and V of the layer before are there
         self.rows = Signal(params.widths.count_bits)  # of them
         self.bank = Signal()
