@@ -84,7 +84,7 @@ def test_the_names_of_a_choice_are_listed():
     assert "split=balanced: How int8 is cut into high and low part. One of truncate, balanced." in lines
     assert "stream_bits" not in lines
     assert [line.split("=")[0].strip() for line in field_lines(TopConfig, besides=LatteConfig).splitlines()] == [
-        "cores", "stream_bits", "reset",
+        "cores", "stream_bits", "reset", "packets",
     ]  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def test_the_real_trace(name: str, real_trace: Callable[[CoreConfig], TensorFile
         pytest.param("smollm2-135m-by-1", 1024, marks=pytest.mark.slow),
         pytest.param("smollm2-135m-by-4", 1023, marks=pytest.mark.slow),
         pytest.param("minilm-by-4", 511, marks=pytest.mark.slow),
-        ("tiny-by-4", 31),
+        ("tiny-by-4", 32),
     ],
 )
 def test_cycles_of_a_full_size_core(name: str, keys: int, equal_to_golden: EqualToGolden):

@@ -18,7 +18,7 @@ from sim.head.collect import Arrays
 from sim.reports.measure import head_paces
 
 EqualToGolden = Callable[..., Arrays]
-CORES = ("gpt2", "deit-b16-384")
+CORES = (pytest.param("gpt2", marks=pytest.mark.slow), "deit-b16-384")
 
 SLACK = 4
 LONGEST_PREPARATION = 16
